@@ -1,0 +1,51 @@
+/**
+ * Epoch callbacks of one CPU: run outside any section, oldest first, after a grace period that began after
+ * they were queued (epoch.ts, argument 9).
+ *
+ * @module
+ */
+
+/** A CPU's callbacks. `grace` starts a grace period that covers what is queued now, and resolves at its end. */
+export class Callbacks {
+  #queue: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+  readonly #grace: () => Promise<void>;
+  readonly #onThrow: (e: unknown) => void;
+
+  constructor(grace: () => Promise<void>, onThrow: (e: unknown) => void) {
+    this.#grace = grace;
+    this.#onThrow = onThrow;
+  }
+
+  /** Callbacks that have not run. */
+  get size(): number {
+    return this.#queue.length;
+  }
+
+  /** Queues a callback. A callback may queue another: it waits for a grace period of its own. */
+  call(fn: () => void): void {
+    this.#queue.push(fn);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when everything queued before has run. */
+  drain(): Promise<void> {
+    if (this.#queue.length === 0 && this.#running === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.call(resolve));
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const covered = this.#queue.length;
+      await this.#grace();
+      for (const fn of this.#queue.splice(0, covered)) {
+        try {
+          fn();
+        } catch (e) {
+          this.#onThrow(e);
+        }
+      }
+    }
+    this.#running = undefined;
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * Cloners: interfaces made by name, one or several at once, and ended as one.
+ *
+ * @module
+ */
+import type { Control } from "../cpu/control.ts";
+import { SoftcError } from "../error.ts";
+import type { IfEntry, IfSpec, Interfaces } from "../net/interfaces.ts";
+import { attachEntry, detachEntry } from "../net/lifecycle.ts";
+import { transition } from "../net/state.ts";
+import type { Vnet } from "../net/vnet.ts";
+import { Device } from "./device.ts";
+import type { DeviceId, Driver } from "./driver.ts";
+import type { LoadedModule, ModuleTable, ModuleUser } from "./modules.ts";
+
+/** Options of a create. */
+export interface CloneOptions {
+  /** Name of the interface, or of the pair: letters are added. */
+  readonly name?: string;
+  /** Home CPU; chosen evenly unless told. */
+  readonly cpu?: number;
+  /** The driver's options. */
+  readonly options?: unknown;
+}
+
+/** The interfaces of one create: ended as one. */
+export class Clone implements ModuleUser {
+  entries: IfEntry[] = [];
+  /** Set by the destroyer that won. */
+  claimed = false;
+
+  constructor(
+    readonly name: string,
+    readonly module: LoadedModule,
+    readonly end: (c: Clone) => Promise<void>,
+  ) {}
+
+  async canDetach(): Promise<true | string> {
+    for (const e of this.entries) {
+      if (e.detaching !== undefined) continue;
+      const answer = await e.device.canDetach();
+      if (answer !== true) return answer;
+    }
+    return true;
+  }
+
+  remove(): Promise<void> {
+    this.claimed = true;
+    return this.end(this);
+  }
+}
+
+const NAME = /^[a-zA-Z][a-zA-Z0-9_.-]{0,14}$/;
+
+/** Throws unless `name` can be an interface's. */
+export function checkIfName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot name an interface "${String(name)}"`, {
+      wanted: "1 to 15 letters, digits, dots, dashes or underscores, a letter first",
+    });
+  }
+}
+
+/** The cloners of a kernel, on CPU 0. */
+export class Cloners {
+  readonly #ifs: Interfaces;
+  readonly #control: Control;
+  readonly #modules: ModuleTable;
+  readonly #deadline: number;
+  readonly clones = new Map<IfEntry, Clone>();
+  readonly #units = new Map<string, number>();
+  #nextHome = 0;
+
+  constructor(ifs: Interfaces, modules: ModuleTable, deadline: number) {
+    this.#ifs = ifs;
+    this.#control = ifs.control;
+    this.#modules = modules;
+    this.#deadline = deadline;
+  }
+
+  /** Makes the interfaces of one create; all of them or none. */
+  async create(
+    vnet: Vnet,
+    cloner: string,
+    o: CloneOptions,
+    id?: DeviceId,
+    hint?: { index?: number },
+  ): Promise<IfEntry[]> {
+    const { module, driver } = this.#modules.cloner(cloner);
+    return await this.createWith(vnet, module, driver as Driver<never>, o, id, hint);
+  }
+
+  /** The same for a driver that is known: what a bus attaches. */
+  async createWith(
+    vnet: Vnet,
+    module: LoadedModule,
+    driver: Driver<never>,
+    o: CloneOptions,
+    id?: DeviceId,
+    hint?: { index?: number },
+  ): Promise<IfEntry[]> {
+    if (o.name !== undefined) checkIfName(o.name);
+    const home = this.#home(driver, o.cpu);
+    this.#admit(vnet, module, driver.name);
+    module.creating++;
+    try {
+      const options = await this.#validate(driver, o.options);
+      this.#admit(vnet, module, driver.name);
+      return await this.#make(
+        vnet,
+        module,
+        driver,
+        o,
+        home,
+        options,
+        id ?? { bus: "cloner", address: driver.cloner ?? driver.name },
+        hint,
+      );
+    } finally {
+      module.creating--;
+      this.#control.cpu.ring(0);
+    }
+  }
+
+  /** Ends all interfaces of one create. The claim decides: its loser gets ENXIO (behaviour 21). */
+  async destroy(e: IfEntry): Promise<void> {
+    const clone = this.clones.get(e);
+    if (clone === undefined || clone.claimed) {
+      throw new SoftcError("SOFTC_IF_GONE", `Cannot destroy ${e.name}`, {
+        state: clone === undefined ? "gone" : "being destroyed",
+        wanted: "attached",
+      });
+    }
+    clone.claimed = true;
+    const veto = await clone.canDetach().catch((x: Error) => x.message);
+    if (veto !== true) {
+      clone.claimed = false;
+      throw new SoftcError("SOFTC_DEV_BUSY", `Cannot destroy ${clone.name}: ${veto}`, {
+        state: "vetoed",
+        wanted: "idle",
+      });
+    }
+    await this.#end(clone);
+  }
+
+  /** Ends it without asking: shutdown, vnet destruction, unplug. */
+  async end(e: IfEntry): Promise<void> {
+    const clone = this.clones.get(e);
+    if (clone === undefined) return await detachEntry(this.#ifs, e);
+    clone.claimed = true;
+    await this.#end(clone);
+  }
+
+  async #end(clone: Clone): Promise<void> {
+    const results = await Promise.allSettled(clone.entries.map((e) => detachEntry(this.#ifs, e)));
+    for (const r of results) if (r.status === "rejected") throw r.reason;
+    this.#forget(clone);
+  }
+
+  #forget(clone: Clone): void {
+    for (const e of clone.entries) this.clones.delete(e);
+    clone.module.users.delete(clone);
+    // Its number is free again: the next create takes the lowest.
+    const unit = /^(.*?)(\d+)$/.exec(clone.name);
+    if (unit === null) return;
+    const key = `${clone.entries[0]!.homeVnet.id}:${unit[1]}`;
+    this.#units.set(key, Math.min(this.#units.get(key) ?? 0, Number(unit[2])));
+  }
+
+  async #make(
+    vnet: Vnet,
+    module: LoadedModule,
+    driver: Driver<never>,
+    o: CloneOptions,
+    home: number,
+    options: unknown,
+    id: DeviceId,
+    hint?: { index?: number },
+  ): Promise<IfEntry[]> {
+    const n = driver.instances ?? 1;
+    const names = this.#names(vnet, driver, o.name, n);
+    const clone = new Clone(n === 1 ? names[0]! : names[0]!.slice(0, -1), module, (c) => this.#end(c));
+    // One piece of code: slots, names and the module's user are claimed together.
+    const devices: Device[] = [];
+    const entries: IfEntry[] = [];
+    try {
+      for (const name of names) {
+        const device = new Device({ module, driver, home, options, id }, this.#control, this.#deadline);
+        const e = this.#ifs.allocate(vnet, name, device, n === 1 ? hint?.index : undefined);
+        Object.assign(device, { index: e.index, born: e.born, name });
+        devices.push(device);
+        entries.push(e);
+        transition(this.#ifs.arena.a, this.#ifs.at(e), "attach", name);
+      }
+    } catch (e) {
+      for (const x of entries) this.#ifs.abandon(x);
+      for (const name of names) this.#ifs.unreserve(vnet, name);
+      throw e;
+    }
+    clone.entries = entries;
+    for (const d of devices) {
+      d.peers = entries.filter((e) => e.index !== d.index).map(({ index, born }) => ({ index, born }));
+    }
+    const attached: IfSpec[] = [];
+    try {
+      for (const d of devices) attached.push(await d.attach());
+    } catch (cause) {
+      await this.#unwind(devices.slice(0, attached.length), entries, attached.length, cause);
+      throw cause;
+    }
+    return await this.#publish(vnet, module, clone, devices, attached);
+  }
+
+  async #publish(
+    vnet: Vnet,
+    module: LoadedModule,
+    clone: Clone,
+    devices: readonly Device[],
+    specs: readonly IfSpec[],
+  ): Promise<IfEntry[]> {
+    const { entries } = clone;
+    let done = 0;
+    try {
+      for (; done < entries.length; done++) {
+        await attachEntry(
+          this.#ifs,
+          entries[done]!,
+          specs[done]!,
+          () => this.#admit(vnet, module, clone.name),
+        );
+        if (done === 0) {
+          module.users.add(clone);
+        }
+        this.clones.set(entries[done]!, clone);
+      }
+      return entries;
+    } catch (cause) {
+      // What is published already goes the way of every attached interface; the rest is unwound.
+      await Promise.allSettled(entries.slice(0, done).map((e) => detachEntry(this.#ifs, e)));
+      await this.#unwind(devices.slice(done), entries.slice(done), devices.length - done, cause);
+      this.#forget(clone);
+      throw cause;
+    }
+  }
+
+  /** Undoes attaches that were not published. A hook that stalled leaves its slot wedged: its memory may still be in use. */
+  async #unwind(
+    devices: readonly Device[],
+    entries: readonly IfEntry[],
+    attached: number,
+    cause: unknown,
+  ): Promise<void> {
+    for (const d of devices) await d.unwind().catch(() => {});
+    entries.forEach((e, i) => {
+      if (i === attached && (cause as { code?: string }).code === "SOFTC_DRIVER_STALLED") {
+        this.#ifs.unreserve(e.vnet, e.name);
+        transition(this.#ifs.arena.a, this.#ifs.at(e), "wedge", e.name);
+        this.#ifs.events.emit("wedged", e.name, { detail: (cause as Error).message });
+      } else this.#ifs.abandon(e);
+    });
+  }
+
+  #admit(vnet: Vnet, module: LoadedModule, name: string): void {
+    if (vnet.state !== "live") {
+      throw new SoftcError("SOFTC_VNET_STATE", `Cannot create ${name} in vnet "${vnet.name}"`, {
+        state: vnet.state,
+        wanted: "live",
+      });
+    }
+    if (module.state !== "loaded") {
+      throw new SoftcError("SOFTC_MODULE_STATE", `Cannot create ${name}: module "${module.name}" is going`, {
+        state: module.state,
+        wanted: "loaded",
+      });
+    }
+  }
+
+  /** Reserves the names of one create. */
+  #names(vnet: Vnet, driver: Driver<never>, wanted: string | undefined, n: number): string[] {
+    const letters = (base: string): string[] =>
+      n === 1 ? [base] : Array.from({ length: n }, (_, i) => base + String.fromCharCode(97 + i));
+    const reserve = (names: string[]): string[] => {
+      names.forEach((name, i) => {
+        try {
+          this.#ifs.reserve(vnet, name, driver.name);
+        } catch (e) {
+          for (const before of names.slice(0, i)) this.#ifs.unreserve(vnet, before);
+          throw e;
+        }
+      });
+      return names;
+    };
+    if (wanted !== undefined) {
+      const names = letters(wanted);
+      for (const name of names) checkIfName(name);
+      return reserve(names);
+    }
+    const prefix = driver.cloner ?? driver.name;
+    const key = `${vnet.id}:${prefix}`;
+    for (let unit = this.#units.get(key) ?? 0;; unit++) {
+      const names = letters(`${prefix}${unit}`);
+      if (!names.every((name) => this.#ifs.nameFree(vnet, name))) continue;
+      this.#units.set(key, unit + 1);
+      return reserve(names);
+    }
+  }
+
+  /** Chosen evenly: a driver with one home is spread over the CPUs, one with a part on every CPU is led from CPU 0. */
+  #home(driver: Driver<never>, wanted: number | undefined): number {
+    const { cpus } = this.#control;
+    if (wanted !== undefined) {
+      if (!(Number.isInteger(wanted) && wanted >= 0 && wanted < cpus)) {
+        throw new SoftcError("SOFTC_DEV_CPU", `Cannot place ${driver.name} on CPU ${wanted}`, {
+          state: `${cpus} CPUs`,
+          wanted: `0 to ${cpus - 1}`,
+        });
+      }
+      return wanted;
+    }
+    if (driver.queues === "per-cpu") return 0;
+    this.#nextHome = (this.#nextHome + 1) % cpus;
+    return this.#nextHome;
+  }
+
+  async #validate(driver: Driver<never>, value: unknown): Promise<unknown> {
+    if (driver.options === undefined) return value;
+    const result = await driver.options["~standard"].validate(value);
+    if (result.issues === undefined) return result.value;
+    throw new SoftcError(
+      "SOFTC_DRIVER_OPTIONS",
+      `Cannot create ${driver.name}: ${result.issues.map((i) => i.message).join("; ")}`,
+    );
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * A driver instance as CPU 0 sees it: every step is mail to the CPUs that run it.
+ *
+ * @module
+ */
+import type { Control } from "../cpu/control.ts";
+import { MAIL } from "../cpu/mailbox.ts";
+import { SoftcError } from "../error.ts";
+import { CLUSTER, HEADROOM } from "../memory/arena.ts";
+import { DISPATCH, ETHER_HEADER } from "../net/flags.ts";
+import type { IfDevice } from "../net/ifdevice.ts";
+import type { IfChange } from "../net/ifnet.ts";
+import type { IfSpec } from "../net/interfaces.ts";
+import type { Vnet } from "../net/vnet.ts";
+import type { DeviceId, Driver, IfDeclaration } from "./driver.ts";
+import type { InstanceFacts } from "./instance.ts";
+import { VETO } from "./instances.ts";
+import type { LoadedModule } from "./modules.ts";
+
+/** Smallest and largest MTU, bytes of payload: IPv4's minimum, and what one cluster holds. */
+export const MTU = { min: 72, max: CLUSTER - HEADROOM - ETHER_HEADER - 12, default: 1500 } as const;
+
+/** What a device is made from. */
+export interface DeviceSpec {
+  readonly module: LoadedModule;
+  readonly driver: Driver<never>;
+  /** Home CPU. */
+  readonly home: number;
+  readonly options: unknown;
+  readonly id: DeviceId;
+}
+
+/** An instance, on CPU 0. */
+export class Device implements IfDevice {
+  /** The driver's own counters, as each CPU reported them last. */
+  readonly #counted = new Map<number, Readonly<Record<string, number>>>();
+  /** Slots of the same cloner call, set before attach. */
+  peers: { index: number; born: number }[] = [];
+  index = 0;
+  born = 0;
+  name = "";
+  /** Word offset of the shared struct. */
+  #shared = 0;
+  #attached = false;
+  #opened: number[] = [];
+  readonly #control: Control;
+  readonly #deadline: number;
+
+  constructor(readonly spec: DeviceSpec, control: Control, deadline: number) {
+    this.#control = control;
+    this.#deadline = deadline;
+  }
+
+  get driver(): string {
+    return this.spec.driver.name;
+  }
+
+  /** CPUs that run it. */
+  get cpus(): number[] {
+    return this.spec.driver.queues === "per-cpu" ? this.#control.everyCpu : [this.spec.home];
+  }
+
+  /** Runs `attach` on the home CPU; answers what the interface will be. */
+  async attach(): Promise<IfSpec> {
+    const { driver } = this.spec;
+    if (driver.shared !== undefined) {
+      this.#shared = this.#control.heap.alloc(driver.shared.words, `shared softc of ${this.name}`);
+    }
+    try {
+      const declared = await this.#ask(this.spec.home, MAIL.attach, "attach", this.#facts()) as IfDeclaration;
+      this.#attached = true;
+      return this.#interface(declared);
+    } catch (e) {
+      if (!this.#attached && !isStall(e)) this.#freeShared();
+      throw e;
+    }
+  }
+
+  async open(): Promise<void> {
+    const text = this.#facts();
+    const results = await Promise.allSettled(this.cpus.map(async (k) => {
+      await this.#ask(k, MAIL.open, "open", text);
+      this.#opened.push(k);
+    }));
+    for (const r of results) if (r.status === "rejected") throw r.reason;
+  }
+
+  async quiet(): Promise<void> {
+    await Promise.all(this.cpus.map((k) => this.#ask(k, MAIL.closeTransmit, "quiet")));
+  }
+
+  async stop(): Promise<void> {
+    await this.#ask(this.spec.home, MAIL.stopInstance, "stop");
+  }
+
+  async close(): Promise<void> {
+    const cpus = new Set([...this.cpus, this.spec.home]);
+    await Promise.all([...cpus].map((k) => this.#ask(k, MAIL.close, "close")));
+  }
+
+  async destroy(): Promise<void> {
+    await this.#ask(this.spec.home, MAIL.destroy, "destroy");
+    this.#freeShared();
+  }
+
+  /** Ends an instance whose interface was not published: what attach and open did is undone, destroy is called. */
+  async unwind(): Promise<void> {
+    if (!this.#attached) return;
+    await this.quiet();
+    await this.stop();
+    await this.close();
+    await this.destroy();
+  }
+
+  async canMove(to: Vnet): Promise<true | string> {
+    if (this.spec.driver.canMove === undefined) return true;
+    return await this.#ask(
+      this.spec.home,
+      MAIL.ask,
+      "canMove",
+      JSON.stringify({ id: to.id, name: to.name }),
+      VETO.move,
+    ) as true | string;
+  }
+
+  async canDetach(): Promise<true | string> {
+    if (this.spec.driver.canDetach === undefined) return true;
+    return await this.#ask(this.spec.home, MAIL.ask, "canDetach", "", VETO.detach) as true | string;
+  }
+
+  async reassign(to: Vnet): Promise<void> {
+    if (this.spec.driver.reassign === undefined) return;
+    await this.#ask(this.spec.home, MAIL.reassign, "reassign", JSON.stringify({ id: to.id, name: to.name }));
+  }
+
+  async set(change: IfChange): Promise<void> {
+    if (this.spec.driver.set === undefined) return;
+    await this.#ask(this.spec.home, MAIL.set, "set", JSON.stringify(change));
+  }
+
+  async flush(): Promise<number> {
+    if (this.spec.driver.queues === "per-cpu") return 0;
+    return await this.#ask(this.spec.home, MAIL.flush, "flush") as number;
+  }
+
+  async purge(): Promise<number> {
+    if (this.spec.driver.queues === "per-cpu") return 0;
+    return await this.#ask(this.spec.home, MAIL.purge, "purge") as number;
+  }
+
+  /** Tells every part that the device is gone: signals abort. */
+  unplugged(): void {
+    for (const k of new Set([...this.cpus, this.spec.home])) this.#control.post(k, MAIL.unplug, this.index);
+  }
+
+  /** Asks every CPU for the driver's own counters. */
+  async refreshCounters(): Promise<Record<string, number>> {
+    await Promise.all(
+      this.cpus.map(async (k) =>
+        this.counted(k, await this.#ask(k, MAIL.inspect, "counters") as Record<string, number>)
+      ),
+    );
+    return this.counters;
+  }
+
+  /** Takes what one CPU counted so far. */
+  counted(k: number, values: Readonly<Record<string, number>>): void {
+    this.#counted.set(k, values);
+  }
+
+  /** The driver's own counters, added up over CPUs. */
+  get counters(): Record<string, number> {
+    const sum: Record<string, number> = {};
+    for (const part of this.#counted.values()) {
+      for (const [name, n] of Object.entries(part)) sum[name] = (sum[name] ?? 0) + n;
+    }
+    return sum;
+  }
+
+  #ask(k: number, kind: number, hook: string, text = "", b?: number): Promise<unknown> {
+    const { module, driver } = this.spec;
+    return this.#control.ask(k, kind, {
+      a: this.index,
+      b: b ?? module.id,
+      c: module.def.drivers.indexOf(driver),
+      text,
+      label: `hook "${hook}" of ${this.name}`,
+      deadline: this.#deadline,
+    });
+  }
+
+  #facts(): string {
+    const { options, id } = this.spec;
+    const facts: InstanceFacts = {
+      index: this.index,
+      born: this.born,
+      name: this.name,
+      options,
+      id,
+      peers: this.peers,
+      shared: this.#shared,
+    };
+    return JSON.stringify(facts);
+  }
+
+  /** What the driver declared, checked and completed. */
+  #interface(d: IfDeclaration): IfSpec {
+    const { driver, home } = this.spec;
+    const mtu = d.mtu ?? MTU.default;
+    const refuse = (what: string, state: string, wanted: string): never => {
+      throw new SoftcError("SOFTC_DEV_IFNET", `Cannot declare ${what} of ${this.name}`, { state, wanted });
+    };
+    if (d.type !== "ether" && d.type !== "loop") refuse("the type", String(d.type), '"ether" or "loop"');
+    if (!(Number.isInteger(mtu) && mtu >= MTU.min && mtu <= MTU.max)) {
+      refuse("the MTU", String(mtu), `${MTU.min} to ${MTU.max} bytes`);
+    }
+    const mac = d.mac === undefined ? undefined : Uint8Array.from(d.mac);
+    if (mac !== undefined && mac.length !== 6) refuse("the MAC address", `${mac.length} bytes`, "6 bytes");
+    if (
+      typeof d.dispatch === "number" &&
+      !(Number.isInteger(d.dispatch) && d.dispatch >= 0 && d.dispatch < this.#control.cpus)
+    ) {
+      refuse("the dispatch CPU", String(d.dispatch), `0 to ${this.#control.cpus - 1}`);
+    }
+    return {
+      type: d.type,
+      mac: mac ??
+        (d.type === "loop"
+          ? new Uint8Array(6)
+          : Uint8Array.of(0x02, 0x73, 0x63, this.born & 255, this.index >> 8, this.index & 255)),
+      mtu,
+      queues: driver.queues === "per-cpu" ? 0 : driver.queues ?? 1,
+      ringSize: driver.queueLength ?? 512,
+      home,
+      dispatch: typeof d.dispatch === "number" ? d.dispatch : DISPATCH[d.dispatch ?? "direct"],
+      groups: [driver.cloner ?? driver.name, ...d.groups ?? []],
+    };
+  }
+
+  #freeShared(): void {
+    if (this.#shared !== 0) this.#control.heap.free(this.#shared, "ifDetach");
+    this.#shared = 0;
+  }
+}
+
+function isStall(e: unknown): boolean {
+  return (e as { code?: string }).code === "SOFTC_DRIVER_STALLED";
+}

@@ -1,0 +1,304 @@
+/**
+ * What a driver is: plain data with hooks. `defineDriver` only infers types and checks the shape.
+ *
+ * Every hook says in which section, on which CPU and in which state it runs, and whether it may await.
+ * A driver never waits for others, never locks, never counts references: all that it uses comes from `dev`,
+ * and is closed for it.
+ *
+ * @module
+ */
+import type { Batch } from "../memory/batch.ts";
+import type { Mbuf } from "../memory/mbuf.ts";
+import { SoftcError } from "../error.ts";
+import type { IfChange } from "../net/ifnet.ts";
+import type { Fields, Shared, Struct } from "./struct.ts";
+
+/** The version of the driver API that this softc speaks. */
+export const DRIVER_API = 1;
+
+/** A validator of options: the Standard Schema interface, version 1. */
+export interface StandardSchema<O> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    validate(value: unknown): StandardResult<O> | Promise<StandardResult<O>>;
+    readonly types?: { readonly input: unknown; readonly output: O } | undefined;
+  };
+}
+
+/** What a {@linkcode StandardSchema} answers. */
+export type StandardResult<O> =
+  | { readonly value: O; readonly issues?: undefined }
+  | {
+    readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[];
+  };
+
+/** What a device on a bus says it is. */
+export interface DeviceId {
+  readonly bus: string;
+  /** Where on the bus: stable while it is plugged in. */
+  readonly address: string;
+  readonly vendor?: number;
+  readonly product?: number;
+  /** What it calls itself, stable across replugs. */
+  readonly serial?: string;
+  readonly [key: string]: string | number | undefined;
+}
+
+/** A match rule: every key must be equal. */
+export type Match = Readonly<Partial<Record<string, string | number>>>;
+
+/** A vnet as a driver sees it. */
+export interface VnetName {
+  readonly id: number;
+  readonly name: string;
+}
+
+/** A timer of a driver. One shot; set it again from its function for a period. */
+export interface Timer {
+  /** Arms it `ms` from now, again if it was armed. @throws {SoftcError} `SOFTC_DEV_SCOPE` after stop */
+  set(ms: number): void;
+  /** Disarms it; its function does not run after this. */
+  cancel(): void;
+}
+
+/** Rings a driver's interrupt function on its CPU, in a later turn of the pump; several rings before it are one. */
+export interface Doorbell {
+  ring(): void;
+}
+
+/** A log that names the driver and the interface. */
+export interface Log {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** Another interface of the same cloner call: the other end of a pair. */
+export interface Peer {
+  /** Gives packets to the peer as received there. Takes all; what the peer cannot take is dropped and counted. */
+  ifInput(b: Batch): void;
+}
+
+/** What `dev.ifnet` declares. */
+export interface IfDeclaration {
+  readonly type: "ether" | "loop";
+  /** 6 bytes; made from the slot unless told. */
+  readonly mac?: Uint8Array;
+  /** Bytes of payload, 72 to 1958; 1500 unless told. */
+  readonly mtu?: number;
+  /** Name; the driver's name and the lowest free number unless told. */
+  readonly name?: string;
+  /** Groups that it joins. */
+  readonly groups?: readonly string[];
+  /** Where its received packets are processed: where they come in, spread by flow, or on one CPU. */
+  readonly dispatch?: "direct" | "flow" | number;
+}
+
+/** Everything that a driver uses: scoped to the instance, closed for it. */
+export interface Dev<O = unknown, F extends Fields = Fields> {
+  /** Options given at create, validated. */
+  readonly options: O;
+  /** The shared part of the softc, in the arena. */
+  readonly shared: Shared<F>;
+  /** The device that it was attached to. */
+  readonly id: DeviceId;
+  /** Aborts when the device is gone or the scope closes. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** The CPU that this object belongs to. */
+  readonly cpu: number;
+  /** CPUs of the kernel. */
+  readonly cpus: number;
+  /** The other interfaces of the same cloner call, in their order. */
+  readonly peers: readonly Peer[];
+  /** Declares the interface: once, in attach; it is linked after attach has settled. @throws {SoftcError} `SOFTC_DEV_IFNET` */
+  ifnet(o: IfDeclaration): void;
+  /** Hands received packets up; takes all. Any hook, timer, task or interrupt of this instance. */
+  ifInput(b: Batch, queue?: number): void;
+  /** The device has room again: what waits for queue `queue` is sent. */
+  txWake(queue: number): void;
+  /** Reports the link state; `bps` bits per second. */
+  link(up: boolean, bps?: number): void;
+  /** Up to `n` (at most 256) empty packets to receive into; fewer when mbufs run out. The batch is reused by the next call. */
+  alloc(n: number): Batch;
+  /** Drops a packet that was taken. */
+  free(m: Mbuf): void;
+  /** A packet that was taken is on the wire. */
+  txDone(m: Mbuf): void;
+  /** The bytes of a packet that was taken: a view, valid until it is freed. */
+  bytes(m: Mbuf): Uint8Array;
+  /** Adds to a named counter of the driver. */
+  count(name: string, n?: number): void;
+  /** Makes a timer, disarmed. */
+  timer(fn: () => void): Timer;
+  /** Runs asynchronous work that the framework knows of: stop waits for it. */
+  task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R>;
+  /** Makes an interrupt: `fn` runs on this CPU after the doorbell was rung. */
+  interrupt(fn: () => void): Doorbell;
+  /** Milliseconds of the kernel's clock. */
+  now(): number;
+}
+
+/** What every driver has. */
+export interface CommonDef<SC, O, F extends Fields> {
+  /** Name of the driver: prefix of its interfaces' names, in every message. */
+  readonly name: string;
+  /** Version of the driver API that it is written for. */
+  readonly api: 1;
+  /** Validates the options given at create. */
+  readonly options?: StandardSchema<O>;
+  /** Layout of the shared part of the softc. */
+  readonly shared?: Struct<F>;
+  /** Name under which instances can be created by hand. */
+  readonly cloner?: string;
+  /** Interfaces that one create makes and one destroy ends; 1 unless told. */
+  readonly instances?: number;
+  /** Devices that it may drive. */
+  readonly match?: readonly Match[];
+  /** Entries of each output queue (a power of two); 512 unless told. */
+  readonly queueLength?: number;
+  /** CPU 0, no section, sync, no side effect: above 0 no, 0 and below a bid, highest wins. */
+  probe?(id: DeviceId): number;
+  /** Home CPU, no section, may await, state attaching: makes the softc. A throw unwinds; destroy is not called. */
+  attach(dev: Dev<O, F>): SC | Promise<SC>;
+  /** Home CPU, no section, may await, attached or moving: a change of flags or MTU. A throw rolls it back. */
+  set?(sc: SC, c: IfChange): void | Promise<void>;
+  /** Home CPU, no section, sync, attached: a reason not to detach. Never asked on unplug. */
+  canDetach?(sc: SC): true | string;
+  /** Home CPU, no section, sync, attached: a reason not to move. */
+  canMove?(sc: SC, to: VnetName): true | string;
+  /** Home CPU, no section, may await, moving, after the point of no return. A throw detaches. */
+  reassign?(sc: SC, to: VnetName): void | Promise<void>;
+  /** Home CPU, no section, may await, detaching: no transmit runs any more. Settles when the device has acked its reset. */
+  stop?(sc: SC): void | Promise<void>;
+  /** Home CPU, no section, sync, dead: nobody is in any hook, nor can be. */
+  destroy?(sc: SC): void;
+}
+
+/** A driver whose hooks all run on its home CPU; other CPUs reach it through rings. */
+export interface DriverDef<SC extends object, O, F extends Fields> extends CommonDef<SC, O, F> {
+  /** Output queues; 1 unless told. */
+  readonly queues?: number;
+  /**
+   * Home CPU, in a section, sync, attached or moving: sends packets. Returns how many it took from the front;
+   * the rest waits for `txWake`. What was accepted and neither taken, freed nor passed on is freed as sent.
+   */
+  transmit(sc: SC, b: Batch, queue: number): number;
+}
+
+/** A driver that transmits on every CPU: `open` makes each CPU's part. */
+export interface PerCpuDriverDef<SC extends object, L extends object, O, F extends Fields>
+  extends CommonDef<SC, O, F> {
+  readonly queues: "per-cpu";
+  /** Each CPU once, no section, may await, attaching: makes this CPU's part. */
+  open(dev: Dev<O, F>, shared: Shared<F>, cpu: number): L | Promise<L>;
+  /** Each CPU once, no section, may await, detaching, after stop: ends it. */
+  close?(l: L): void | Promise<void>;
+  /** The calling CPU, in a section, sync: as in {@linkcode DriverDef.transmit}; what it does not take is dropped. */
+  transmit(l: L, b: Batch, queue: number): number;
+}
+
+/** A driver as the framework keeps it: types of softc and options are its own business. */
+export interface Driver<O = unknown>
+  extends Omit<CommonDef<object, O, Fields>, "options" | "attach" | "shared"> {
+  readonly options?: StandardSchema<O>;
+  readonly shared?: Struct<Fields>;
+  readonly queues?: number | "per-cpu";
+  attach(dev: Dev<O, Fields>): object | Promise<object>;
+  open?(dev: Dev<O, Fields>, shared: Shared<Fields>, cpu: number): object | Promise<object>;
+  close?(l: object): void | Promise<void>;
+  transmit(target: object, b: Batch, queue: number): number;
+}
+
+/**
+ * Defines a driver. The type of the softc flows from `attach` to every hook.
+ *
+ * @example
+ * ```ts
+ * import { defineDriver } from "@softc/softc/driver";
+ *
+ * export default defineDriver({
+ *   name: "hole",
+ *   api: 1,
+ *   cloner: "hole",
+ *   attach(dev) {
+ *     dev.ifnet({ type: "ether" });
+ *     return { seen: 0 };
+ *   },
+ *   transmit(sc, batch) {
+ *     sc.seen += batch.length;
+ *     return batch.freeAll();
+ *   },
+ * });
+ * ```
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
+ */
+export function defineDriver<
+  SC extends object,
+  L extends object,
+  O = undefined,
+  F extends Fields = Record<never, never>,
+>(
+  d: PerCpuDriverDef<SC, L, O, F>,
+): Driver<O>;
+export function defineDriver<SC extends object, O = undefined, F extends Fields = Record<never, never>>(
+  d: DriverDef<SC, O, F>,
+): Driver<O>;
+export function defineDriver(d: object): Driver<never> {
+  return checkDriver(d) as Driver<never>;
+}
+
+/** Checks the shape of what a module exports: two copies of the package may meet, so no identity is asked. */
+export function checkDriver(d: unknown, from = "a driver"): Driver {
+  const refuse = (what: string, state: string, wanted: string): never => {
+    throw new SoftcError("SOFTC_DRIVER_SHAPE", `Cannot use ${what} of ${from}`, { state, wanted });
+  };
+  if (typeof d !== "object" || d === null) return refuse("the default export", typeof d, "a driver object");
+  const x = d as Record<string, unknown>;
+  if (typeof x.name !== "string" || !/^[a-z][a-z0-9-]{0,14}$/.test(x.name)) {
+    return refuse("the name", String(x.name), "a lower-case word of at most 15 letters, digits and dashes");
+  }
+  const named = `driver "${x.name}"`;
+  if (x.api !== DRIVER_API) {
+    throw new SoftcError("SOFTC_DRIVER_API", `Cannot use ${named} of ${from}`, {
+      state: `driver API ${String(x.api)}`,
+      wanted: `driver API ${DRIVER_API}`,
+      fix: typeof x.api === "number" && x.api > DRIVER_API
+        ? "use a newer softc: this driver is too new"
+        : "port the driver to this softc: it is too old",
+    });
+  }
+  for (const hook of ["attach", "transmit"]) {
+    if (typeof x[hook] !== "function") refuse(`hook "${hook}" of ${named}`, typeof x[hook], "a function");
+  }
+  for (const hook of ["probe", "set", "canDetach", "canMove", "reassign", "stop", "destroy", "close"]) {
+    if (x[hook] !== undefined && typeof x[hook] !== "function") {
+      refuse(`hook "${hook}" of ${named}`, typeof x[hook], "a function");
+    }
+  }
+  const { queues } = x;
+  if (queues === "per-cpu") {
+    if (typeof x.open !== "function") {
+      refuse(`hook "open" of ${named}`, typeof x.open, 'a function, with queues "per-cpu"');
+    }
+  } else if (
+    queues !== undefined && !(Number.isInteger(queues) && (queues as number) >= 1 && (queues as number) <= 64)
+  ) {
+    refuse(`"queues" of ${named}`, String(queues), '1 to 64 or "per-cpu"');
+  }
+  const { queueLength, instances } = x;
+  if (
+    queueLength !== undefined &&
+    !(Number.isInteger(queueLength) && (queueLength as number) >= 2 && (queueLength as number) <= 65536 &&
+      ((queueLength as number) & ((queueLength as number) - 1)) === 0)
+  ) {
+    refuse(`"queueLength" of ${named}`, String(queueLength), "a power of two from 2 to 65536");
+  }
+  if (
+    instances !== undefined &&
+    !(Number.isInteger(instances) && (instances as number) >= 1 && (instances as number) <= 16)
+  ) {
+    refuse(`"instances" of ${named}`, String(instances), "1 to 16");
+  }
+  return d as Driver;
+}

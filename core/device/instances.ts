@@ -1,0 +1,282 @@
+/**
+ * The driver instances of one CPU, and what CPU 0's mail does with them.
+ *
+ * @module
+ */
+import type { Cpu } from "../cpu/cpu.ts";
+import { MAIL, type Mail } from "../cpu/mailbox.ts";
+import { get, hookEntry } from "../doors/arena.ts";
+import { SoftcError } from "../error.ts";
+import { IFNET } from "../memory/arena.ts";
+import type { IfChange } from "../net/ifnet.ts";
+import type { Net } from "../net/net.ts";
+import { consume, type OwnedQueue, purgeQueue, purgeStale, ringAt } from "../net/output.ts";
+import type { Driver, IfDeclaration, VnetName } from "./driver.ts";
+import { type InstanceFacts, LocalInstance } from "./instance.ts";
+import { type ModuleDef, readModule } from "./module_def.ts";
+import { Interrupts } from "./scope.ts";
+
+/** Which veto is asked. */
+export const VETO = { detach: 1, move: 2 } as const;
+
+/** Imports a module's file. */
+export type Importer = (url: string) => Promise<unknown>;
+
+/** A CPU's instances. */
+export class Instances {
+  readonly interrupts = new Interrupts();
+  readonly #net: Net;
+  readonly #import: Importer;
+  readonly #modules = new Map<number, ModuleDef>();
+  readonly #instances = new Map<number, LocalInstance>();
+
+  constructor(cpu: Cpu, net: Net, importer: Importer) {
+    this.#net = net;
+    this.#import = importer;
+    cpu.on(MAIL.importModule, (m) => this.#importModule(m.a, m.text));
+    cpu.on(MAIL.dropModule, (m) => void this.#modules.delete(m.a));
+    cpu.on(MAIL.attach, (m) => this.#attach(m));
+    cpu.on(MAIL.open, (m) => this.#open(m));
+    cpu.on(MAIL.closeTransmit, (m) => this.#quiet(m.a));
+    cpu.on(MAIL.stopInstance, (m) => this.#stop(m.a));
+    cpu.on(MAIL.close, (m) => this.#close(m.a));
+    cpu.on(MAIL.destroy, (m) => this.#destroy(m.a));
+    cpu.on(MAIL.set, (m) => this.#set(m.a, JSON.parse(m.text)));
+    cpu.on(MAIL.ask, (m) => this.#ask(m.a, m.b, JSON.parse(m.text || "null")));
+    cpu.on(MAIL.reassign, (m) => this.#reassign(m.a, JSON.parse(m.text)));
+    cpu.on(MAIL.flush, (m) => this.#flush(m.a));
+    cpu.on(MAIL.purge, (m) => this.#purge(m.a));
+    cpu.on(MAIL.inspect, (m) => ({ ...this.#instances.get(m.a)?.counts }));
+    cpu.on(
+      MAIL.unplug,
+      (m) =>
+        void this.#instances.get(m.a)?.scope.abort(
+          new SoftcError("SOFTC_DEV_GONE", "The device was unplugged"),
+        ),
+    );
+  }
+
+  /** Instances that this CPU has. */
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  /** A module that this CPU imported. */
+  module(id: number): ModuleDef | undefined {
+    return this.#modules.get(id);
+  }
+
+  async #importModule(id: number, url: string): Promise<void> {
+    const exported = await this.#import(url) as { default?: unknown };
+    this.#modules.set(id, readModule(exported.default, url));
+  }
+
+  #driver(module: number, driver: number): Driver {
+    const d = this.#modules.get(module)?.drivers[driver];
+    if (d === undefined) {
+      throw new SoftcError(
+        "SOFTC_DRIVER_UNKNOWN",
+        `CPU ${this.#net.cpu.id} has no driver ${driver} of module ${module}`,
+      );
+    }
+    return d;
+  }
+
+  #of(index: number): LocalInstance {
+    const i = this.#instances.get(index);
+    if (i === undefined) throw new Error(`CPU ${this.#net.cpu.id} has no instance at slot ${index}`);
+    return i;
+  }
+
+  /** Home CPU: runs the driver's attach; answers what it declared. */
+  async #attach(m: Mail): Promise<IfDeclaration> {
+    const i = new LocalInstance(
+      this.#net,
+      this.interrupts,
+      this.#driver(m.b, m.c),
+      JSON.parse(m.text) as InstanceFacts,
+    );
+    this.#instances.set(i.index, i);
+    try {
+      hookEntry("attach");
+      const made = i.driver.attach(i as never);
+      const softc = made instanceof Promise ? await made : made;
+      if (typeof softc !== "object" || softc === null) {
+        throw new SoftcError("SOFTC_DRIVER_SHAPE", `attach of ${i.name} returned no softc`, {
+          state: typeof softc,
+          wanted: "an object",
+        });
+      }
+      if (i.declared === undefined) {
+        throw new SoftcError("SOFTC_DEV_IFNET", `attach of ${i.name} declared no interface`);
+      }
+      i.softc = i.adopt(softc);
+      return i.declared;
+    } catch (e) {
+      // Unwound: the scope is closed and drained; destroy is not called.
+      await i.scope.close();
+      i.dropUnused();
+      this.#instances.delete(i.index);
+      throw e;
+    }
+  }
+
+  /** Each CPU that runs it: makes this CPU's part, puts the gate in place. */
+  #open(m: Mail): void | Promise<void> {
+    let i = this.#instances.get(m.a);
+    if (i === undefined) {
+      i = new LocalInstance(
+        this.#net,
+        this.interrupts,
+        this.#driver(m.b, m.c),
+        JSON.parse(m.text) as InstanceFacts,
+      );
+      this.#instances.set(i.index, i);
+    }
+    if (i.driver.queues !== "per-cpu") return this.#openGate(i, i.softc!);
+    const inst = i;
+    hookEntry("open");
+    const local = inst.driver.open!(inst as never, inst.shared, this.#net.cpu.id);
+    if (local instanceof Promise) return local.then((l) => this.#openGate(inst, l));
+    this.#openGate(inst, local);
+  }
+
+  #openGate(i: LocalInstance, target: object): void {
+    i.target = target;
+    i.open = true;
+    this.#net.gates[i.index] = i;
+    const a = this.#net.arena.a;
+    const at = this.#net.arena.ifnetAt(i.index);
+    const queues = get(a, at + IFNET.queues);
+    const { cpus } = this.#net.arena.plan.config;
+    for (let queue = 0; queue < queues; queue++) {
+      const rings = Array.from(
+        { length: cpus },
+        (_, k) => ringAt(get(a, at + IFNET.rings), get(a, at + IFNET.ringSize), cpus, queue, k),
+      );
+      this.#net.queues.push({ index: i.index, queue, rings, blocked: false });
+    }
+  }
+
+  /** Purges the queues that this CPU owns and closes the transmit gate; answers how many packets were dropped. */
+  #quiet(index: number): number {
+    const i = this.#instances.get(index);
+    if (i === undefined) return 0;
+    let purged = 0;
+    for (const q of this.#owned(index)) {
+      purged += purgeQueue(this.#net, q);
+      this.#net.queues.splice(this.#net.queues.indexOf(q), 1);
+    }
+    i.open = false;
+    this.#net.gates[index] = undefined;
+    return purged;
+  }
+
+  /** Home CPU: the driver stops its device. A throw is reported; the way out goes on. */
+  #stop(index: number): void | Promise<void> {
+    const i = this.#instances.get(index);
+    if (i === undefined || i.softc === undefined || i.driver.stop === undefined) return;
+    return this.#hook(i, "stop", () => i.driver.stop!(i.softc!));
+  }
+
+  /** This CPU's part ends, then its scope. */
+  #close(index: number): void | Promise<void> {
+    const i = this.#instances.get(index);
+    if (i === undefined) return;
+    const { driver, target } = i;
+    const closed = driver.queues === "per-cpu" && driver.close !== undefined && target !== undefined
+      ? this.#hook(i, "close", () => driver.close!(target))
+      : undefined;
+    if (closed === undefined && i.scope.idle) {
+      void i.scope.close();
+      return this.#closed(i);
+    }
+    return Promise.resolve(closed).then(() => i.scope.close()).then(() => this.#closed(i));
+  }
+
+  #closed(i: LocalInstance): void {
+    i.dropUnused();
+    i.target = undefined;
+    if (Object.keys(i.counts).length > 0) {
+      this.#net.cpu.report({
+        kind: "counter",
+        index: i.index,
+        born: i.born,
+        label: i.name,
+        values: i.counts,
+      });
+    }
+    // The home CPU keeps it until destroy.
+    if (i.softc === undefined) this.#instances.delete(i.index);
+  }
+
+  /** Home CPU: nobody is in any hook, nor can be. */
+  #destroy(index: number): void {
+    const i = this.#instances.get(index);
+    if (i === undefined) return;
+    try {
+      if (i.softc !== undefined) {
+        hookEntry("destroy");
+        i.driver.destroy?.(i.softc);
+      }
+    } catch (e) {
+      i.fault("destroy", e);
+    }
+    i.forget();
+    this.#instances.delete(index);
+  }
+
+  #set(index: number, change: IfChange): void | Promise<void> {
+    const i = this.#of(index);
+    if (i.driver.set === undefined) return;
+    hookEntry("set");
+    return i.driver.set(i.softc!, change);
+  }
+
+  #ask(index: number, veto: number, to: VnetName | null): true | string {
+    const i = this.#of(index);
+    const { driver } = i;
+    hookEntry("veto");
+    if (veto === VETO.detach) return driver.canDetach?.(i.softc!) ?? true;
+    return driver.canMove?.(i.softc!, to!) ?? true;
+  }
+
+  #reassign(index: number, to: VnetName): void | Promise<void> {
+    const i = this.#of(index);
+    if (i.driver.reassign === undefined) return;
+    hookEntry("reassign");
+    return i.driver.reassign(i.softc!, to);
+  }
+
+  /** Transmits what is queued, as far as the driver takes it. */
+  #flush(index: number): number {
+    let sent = 0;
+    for (const q of this.#owned(index)) {
+      for (const ring of q.rings) {
+        for (let n = 1; n > 0 && !q.blocked;) sent += n = consume(this.#net, q, ring, 128);
+      }
+    }
+    return sent;
+  }
+
+  #purge(index: number): number {
+    let dropped = 0;
+    for (const q of this.#owned(index)) dropped += purgeStale(this.#net, q);
+    return dropped;
+  }
+
+  #owned(index: number): OwnedQueue[] {
+    return this.#net.queues.filter((q) => q.index === index);
+  }
+
+  /** Calls an ending hook: what it throws is reported, and the ending goes on. */
+  #hook(i: LocalInstance, label: string, fn: () => void | Promise<void>): void | Promise<void> {
+    hookEntry(label);
+    try {
+      const r = fn();
+      return r instanceof Promise ? r.catch((e) => i.fault(label, e)) : undefined;
+    } catch (e) {
+      i.fault(label, e);
+    }
+  }
+}

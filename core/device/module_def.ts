@@ -1,0 +1,80 @@
+/**
+ * What a module is: drivers, and what the module itself needs. A file that exports a driver is a module of one.
+ *
+ * @module
+ */
+import { SoftcError } from "../error.ts";
+import type { VnetVar } from "../net/vnet.ts";
+import { checkDriver, type Driver, DRIVER_API } from "./driver.ts";
+
+/** A module of drivers. */
+export interface ModuleDef {
+  /** Its name: unique in the kernel. */
+  readonly name: string;
+  readonly api: 1;
+  // deno-lint-ignore no-explicit-any -- drivers of any options
+  readonly drivers: readonly Driver<any>[];
+  /** Names of modules that must be loaded first, and cannot go first. */
+  readonly depends?: readonly string[];
+  /** Virtualised variables: their constructors run for every vnet at load, their destructors at unload. */
+  readonly vnetVars?: readonly VnetVar<unknown>[];
+  /** CPU 0, may await: after the drivers are known, before anything attaches. A throw unwinds the load. */
+  load?(): void | Promise<void>;
+  /** CPU 0, sync: a reason not to be unloaded now. */
+  quiesce?(): true | string;
+  /** CPU 0, may await: the last call into the module. */
+  unload?(): void | Promise<void>;
+}
+
+/**
+ * Defines a module of several drivers.
+ *
+ * @example
+ * ```ts
+ * import { defineDriver, defineModule } from "@softc/softc/driver";
+ *
+ * const hole = defineDriver({
+ *   name: "hole",
+ *   api: 1,
+ *   attach(dev) {
+ *     dev.ifnet({ type: "ether" });
+ *     return {};
+ *   },
+ *   transmit: (_sc, batch) => batch.freeAll(),
+ * });
+ * export default defineModule({ name: "holes", api: 1, drivers: [hole] });
+ * ```
+ */
+export function defineModule(m: ModuleDef): ModuleDef {
+  return m;
+}
+
+/** Reads what a module file exports: a driver, several, or a module. @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API` */
+export function readModule(exported: unknown, url: string): ModuleDef {
+  const from = `module ${url}`;
+  if (typeof exported === "object" && exported !== null && "drivers" in exported) {
+    const m = exported as ModuleDef;
+    if (m.api !== DRIVER_API) {
+      throw new SoftcError("SOFTC_DRIVER_API", `Cannot use ${from}`, {
+        state: `driver API ${String(m.api)}`,
+        wanted: `driver API ${DRIVER_API}`,
+      });
+    }
+    if (typeof m.name !== "string" || m.name === "" || !Array.isArray(m.drivers)) {
+      throw new SoftcError("SOFTC_DRIVER_SHAPE", `Cannot use ${from}`, {
+        state: "no name or no drivers",
+        wanted: "{ name, api: 1, drivers: [...] }",
+      });
+    }
+    for (const d of m.drivers) checkDriver(d, from);
+    return m;
+  }
+  const drivers = (Array.isArray(exported) ? exported : [exported]).map((d) => checkDriver(d, from));
+  if (drivers.length === 0) {
+    throw new SoftcError("SOFTC_DRIVER_SHAPE", `Cannot use ${from}`, {
+      state: "no drivers",
+      wanted: "at least one",
+    });
+  }
+  return { name: drivers[0]!.name, api: 1, drivers };
+}

@@ -1,0 +1,288 @@
+/**
+ * Modules: loading on every CPU, and unloading in an order after which no function of the module is called.
+ *
+ * @module
+ */
+import type { Control } from "../cpu/control.ts";
+import { MAIL } from "../cpu/mailbox.ts";
+import { SoftcError } from "../error.ts";
+import type { Events } from "../net/event.ts";
+import type { VnetVar } from "../net/vnet.ts";
+import type { Instances } from "./instances.ts";
+import type { ModuleDef } from "./module_def.ts";
+
+/** How a module is unloaded: refused while anything uses it; asked, then drained; or drained without asking. */
+export type UnloadMode = "refuse" | "drain" | "force";
+
+/** A loaded module. */
+export interface Module {
+  readonly name: string;
+  readonly url: string;
+  readonly state: ModuleState;
+  /** Names of its drivers. */
+  readonly drivers: readonly string[];
+  /** Interfaces that it has. */
+  readonly instances: readonly string[];
+  readonly depends: readonly string[];
+  /** Plain data. */
+  toJSON(): object;
+}
+
+/** State of a module. */
+export type ModuleState = "loading" | "loaded" | "closing" | "gone" | "wedged";
+
+/** Something of a module that detaches when the module goes. */
+export interface ModuleUser {
+  readonly name: string;
+  /** Asks for a veto. */
+  canDetach(): Promise<true | string>;
+  /** Detaches and destroys it. */
+  remove(): Promise<void>;
+}
+
+/** A module as CPU 0 keeps it. */
+export class LoadedModule implements Module {
+  state: ModuleState = "loading";
+  /** Creates under way. */
+  creating = 0;
+  readonly users = new Set<ModuleUser>();
+
+  constructor(readonly id: number, readonly def: ModuleDef, readonly url: string) {}
+
+  get name(): string {
+    return this.def.name;
+  }
+  get drivers(): string[] {
+    return this.def.drivers.map((d) => d.name);
+  }
+  get instances(): string[] {
+    return [...this.users].map((u) => u.name);
+  }
+  get depends(): readonly string[] {
+    return this.def.depends ?? [];
+  }
+  toJSON(): object {
+    const { name, url, state, drivers, instances, depends } = this;
+    return { name, url, state, drivers, instances, depends };
+  }
+}
+
+/** What the vnet floor does for modules. */
+export interface VnetVars {
+  /** Runs the constructors for every vnet; undoes its own work when one throws. */
+  add(vars: readonly VnetVar<unknown>[]): void;
+  /** Runs the destructors for every vnet, in reverse. */
+  remove(vars: readonly VnetVar<unknown>[]): void;
+}
+
+/** What the modules of a kernel need. */
+export interface ModulesHost {
+  readonly control: Control;
+  readonly instances: Instances;
+  readonly events: Events;
+  readonly vnetVars: VnetVars;
+  /** Turns what the user gave into an absolute URL. */
+  resolve(spec: string): string;
+  /** Every epoch callback queued before has run, on every CPU. */
+  drain(): Promise<void>;
+}
+
+/** The modules of a kernel, on CPU 0. */
+export class ModuleTable {
+  readonly #host: ModulesHost;
+  readonly #byName = new Map<string, LoadedModule>();
+  #nextId = 1;
+  #loads = 0;
+
+  constructor(host: ModulesHost) {
+    this.#host = host;
+  }
+
+  /** Modules that are loaded, loading or closing. */
+  all(): LoadedModule[] {
+    return [...this.#byName.values()];
+  }
+
+  /** By name. @throws {SoftcError} `SOFTC_MODULE_UNKNOWN` */
+  get(m: Module | string): LoadedModule {
+    const name = typeof m === "string" ? m : m.name;
+    const found = this.#byName.get(name);
+    if (found === undefined) {
+      throw new SoftcError("SOFTC_MODULE_UNKNOWN", `Cannot find the module "${name}"`, {
+        state: `loaded: ${[...this.#byName.keys()].join(", ") || "none"}`,
+      });
+    }
+    return found;
+  }
+
+  /** The loaded module and driver that has a cloner. @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN` */
+  cloner(name: string): { module: LoadedModule; driver: ModuleDef["drivers"][number] } {
+    for (const module of this.#byName.values()) {
+      if (module.state !== "loaded") continue;
+      for (const driver of module.def.drivers) if (driver.cloner === name) return { module, driver };
+    }
+    const known = this.all().flatMap((m) => m.def.drivers.map((d) => d.cloner)).filter((c) =>
+      c !== undefined
+    );
+    throw new SoftcError("SOFTC_DRIVER_UNKNOWN", `Cannot find the cloner "${name}"`, {
+      state: `known: ${known.join(", ") || "none"}`,
+    });
+  }
+
+  /** Loads a module on every CPU. A failure midway undoes exactly what was done. */
+  async load(spec: URL | string): Promise<LoadedModule> {
+    const { control, instances, events, vnetVars } = this.#host;
+    const url = this.#host.resolve(String(spec));
+    const id = this.#nextId++;
+    // Each load is a generation of its own: reloading gives fresh module state. The first keeps the plain URL.
+    const from = this.#loads++ === 0 || !this.#loadedOnce.has(url)
+      ? url
+      : `${url}${url.includes("?") ? "&" : "?"}softc=${id}`;
+    this.#loadedOnce.add(url);
+    const undo: (() => unknown)[] = [];
+    try {
+      undo.push(() => control.askAll(control.everyCpu, MAIL.dropModule, { a: id, label: "drop module" }));
+      await control.ask(0, MAIL.importModule, { a: id, text: from, label: `import ${url}` });
+      const module = new LoadedModule(id, instances.module(id)!, url);
+      this.#claim(module);
+      undo.push(() => this.#byName.delete(module.name));
+      await control.askAll(control.everyCpu.slice(1), MAIL.importModule, {
+        a: id,
+        text: from,
+        label: `import ${url}`,
+      });
+      const vars = module.def.vnetVars ?? [];
+      vnetVars.add(vars);
+      undo.push(() => vnetVars.remove(vars));
+      await module.def.load?.();
+      this.#checkDepends(module);
+      module.state = "loaded";
+      events.emit("module", module.name, { detail: url });
+      return module;
+    } catch (cause) {
+      for (const step of undo.reverse()) await step();
+      if ((cause as Error).name === "SoftcError") throw cause;
+      throw new SoftcError(
+        "SOFTC_MODULE_LOAD",
+        `Cannot load the module ${url}: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+
+  /**
+   * Unloads: nothing new attaches; all are asked before any is stopped, and a veto resumes them; all detach,
+   * sharing one grace period; destructors; callbacks drained; every CPU drops it and answers.
+   */
+  async unload(m: Module | string, mode: UnloadMode = "refuse"): Promise<void> {
+    const { control, events, vnetVars } = this.#host;
+    const module = this.get(m);
+    if (module.state !== "loaded") {
+      throw new SoftcError("SOFTC_MODULE_STATE", `Cannot unload the module "${module.name}"`, {
+        state: module.state,
+        wanted: "loaded",
+      });
+    }
+    const dependents = this.all().filter((x) => x !== module && x.depends.includes(module.name)).map((x) =>
+      x.name
+    );
+    if (dependents.length > 0) {
+      throw new SoftcError("SOFTC_MODULE_BUSY", `Cannot unload the module "${module.name}"`, {
+        state: `needed by ${dependents.join(", ")}`,
+        wanted: "needed by none",
+      });
+    }
+    module.state = "closing";
+    const resume = (what: string): never => {
+      module.state = "loaded";
+      throw new SoftcError("SOFTC_MODULE_BUSY", `Cannot unload the module "${module.name}"`, {
+        state: what,
+        wanted: "idle",
+      });
+    };
+    await control.until(`unload ${module.name}: creates under way`, [], () => module.creating === 0);
+    if (mode === "refuse" && module.users.size > 0) resume(`in use by ${module.instances.join(", ")}`);
+    if (mode !== "force") {
+      const no = await this.#veto(module);
+      if (no !== undefined) resume(no);
+    }
+    const users = [...module.users];
+    const results = await Promise.allSettled(users.map((u) => u.remove()));
+    const failed = results.find((r) => r.status === "rejected");
+    if (failed !== undefined) {
+      module.state = "wedged";
+      throw failed.reason;
+    }
+    vnetVars.remove(module.def.vnetVars ?? []);
+    await this.#host.drain();
+    try {
+      await module.def.unload?.();
+    } catch (e) {
+      events.emit("fault", module.name, { detail: `unload threw: ${(e as Error).message}` });
+    }
+    await control.askAll(control.everyCpu, MAIL.dropModule, { a: module.id, label: "drop module" });
+    module.state = "gone";
+    this.#byName.delete(module.name);
+    events.emit("module gone", module.name);
+  }
+
+  /** What keeps a module from being unloaded, in words: for `--explain`. */
+  async explain(m: Module | string): Promise<string[]> {
+    const module = this.get(m);
+    const dependents = this.all().filter((x) => x.depends.includes(module.name)).map((x) =>
+      `module "${x.name}" depends on it`
+    );
+    const users = module.instances.map((name) => `interface ${name} is attached`);
+    const veto = await this.#veto(module);
+    return [...dependents, ...users, ...(veto === undefined ? [] : [veto])];
+  }
+
+  readonly #loadedOnce = new Set<string>();
+
+  async #veto(module: LoadedModule): Promise<string | undefined> {
+    try {
+      const no = module.def.quiesce?.() ?? true;
+      if (no !== true) return `module says: ${no}`;
+    } catch (e) {
+      return `quiesce threw: ${(e as Error).message}`;
+    }
+    for (const u of module.users) {
+      const answer = await u.canDetach().catch((e: Error) => `canDetach failed: ${e.message}`);
+      if (answer !== true) return `${u.name} says: ${answer}`;
+    }
+    return undefined;
+  }
+
+  #claim(module: LoadedModule): void {
+    if (this.#byName.has(module.name)) {
+      throw new SoftcError("SOFTC_MODULE_EXISTS", `Cannot load the module "${module.name}"`, {
+        state: this.#byName.get(module.name)!.state,
+        wanted: "not loaded",
+      });
+    }
+    this.#checkDepends(module);
+    for (const d of module.def.drivers) {
+      const other = this.all().find((m) =>
+        m.def.drivers.some((x) => x.name === d.name || (d.cloner !== undefined && x.cloner === d.cloner))
+      );
+      if (other !== undefined) {
+        throw new SoftcError(
+          "SOFTC_MODULE_EXISTS",
+          `Cannot load the driver "${d.name}" of module "${module.name}"`,
+          { state: `module "${other.name}" has it`, wanted: "unique" },
+        );
+      }
+    }
+    this.#byName.set(module.name, module);
+  }
+
+  #checkDepends(module: LoadedModule): void {
+    const missing = module.depends.filter((d) => this.#byName.get(d)?.state !== "loaded");
+    if (missing.length > 0) {
+      throw new SoftcError("SOFTC_MODULE_DEPENDS", `Cannot load the module "${module.name}"`, {
+        state: `missing: ${missing.join(", ")}`,
+        wanted: "all loaded",
+      });
+    }
+  }
+}

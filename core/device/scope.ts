@@ -1,0 +1,149 @@
+/**
+ * A scope: what a driver instance armed on one CPU. Closing it forbids re-arming, then drains (X3).
+ *
+ * @module
+ */
+import type { Cpu, Source } from "../cpu/cpu.ts";
+import type { TimerEntry } from "../doors/clock.ts";
+import { SoftcError } from "../error.ts";
+import type { Doorbell, Timer } from "./driver.ts";
+
+/** The interrupts of a CPU that were rung: a source of its pump. */
+export class Interrupts implements Source {
+  #rung = new Set<() => void>();
+
+  /** Runs `fn` in the next turn. */
+  ring(fn: () => void): void {
+    this.#rung.add(fn);
+  }
+
+  /** Forgets a ring. */
+  forget(fn: () => void): void {
+    this.#rung.delete(fn);
+  }
+
+  poll(): number {
+    if (this.#rung.size === 0) return 0;
+    const now = this.#rung;
+    this.#rung = new Set();
+    for (const fn of now) fn();
+    return now.size;
+  }
+
+  waits(): boolean {
+    return this.#rung.size > 0;
+  }
+}
+
+/** Runs a driver's function outside the hot path; its throw is the instance's fault. */
+export type Guard = (label: string, fn: () => void) => void;
+
+/** What one instance armed on one CPU. */
+export class Scope {
+  readonly #cpu: Cpu;
+  readonly #interrupts: Interrupts;
+  readonly #guard: Guard;
+  readonly #name: string;
+  readonly #timers = new Set<TimerEntry>();
+  readonly #bells = new Set<() => void>();
+  readonly #tasks = new Set<Promise<unknown>>();
+  readonly #abort = new AbortController();
+  #closed = false;
+
+  constructor(cpu: Cpu, interrupts: Interrupts, name: string, guard: Guard) {
+    this.#cpu = cpu;
+    this.#interrupts = interrupts;
+    this.#name = name;
+    this.#guard = guard;
+  }
+
+  /** Aborts when the scope begins to close. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Timers that are armed, interrupts that exist, tasks that run. */
+  get size(): number {
+    return this.#timers.size + this.#bells.size + this.#tasks.size;
+  }
+
+  /** Makes a timer. */
+  timer(fn: () => void): Timer {
+    let entry: TimerEntry | undefined;
+    const cancel = (): void => {
+      if (entry === undefined) return;
+      entry.armed = false;
+      this.#timers.delete(entry);
+      entry = undefined;
+    };
+    return {
+      set: (ms) => {
+        this.#open("arm a timer");
+        cancel();
+        const e: TimerEntry = this.#cpu.timers.after(ms, () => {
+          this.#timers.delete(e);
+          if (entry === e) entry = undefined;
+          this.#guard("timer", fn);
+        });
+        entry = e;
+        this.#timers.add(e);
+      },
+      cancel,
+    };
+  }
+
+  /** Runs asynchronous work that closing waits for. */
+  task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    this.#open("start a task");
+    const promise = (async () => await fn(this.signal))();
+    const kept: Promise<unknown> = this.#cpu.track(promise).then(() => {}, () => {}).finally(() =>
+      this.#tasks.delete(kept)
+    );
+    this.#tasks.add(kept);
+    return promise;
+  }
+
+  /** Makes an interrupt. */
+  interrupt(fn: () => void): Doorbell {
+    this.#open("make an interrupt");
+    const run = (): void => {
+      if (!this.#closed) this.#guard("interrupt", fn);
+    };
+    this.#bells.add(run);
+    return {
+      ring: () => {
+        if (!this.#closed) this.#interrupts.ring(run);
+      },
+    };
+  }
+
+  /** Aborts the signal without closing: the device is gone. */
+  abort(reason: unknown): void {
+    this.#abort.abort(reason);
+  }
+
+  /** Forbids re-arming, cancels, then waits for what runs. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const t of this.#timers) t.armed = false;
+    this.#timers.clear();
+    for (const run of this.#bells) this.#interrupts.forget(run);
+    this.#bells.clear();
+    this.#abort.abort(new SoftcError("SOFTC_DEV_SCOPE", `${this.#name} is closing`));
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  /** Whether closing it needs no wait. */
+  get idle(): boolean {
+    return this.#tasks.size === 0;
+  }
+
+  #open(what: string): void {
+    if (this.#closed) {
+      throw new SoftcError("SOFTC_DEV_SCOPE", `Cannot ${what} of ${this.#name}`, {
+        state: "scope closed",
+        wanted: "attached",
+      });
+    }
+  }
+}

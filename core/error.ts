@@ -1,0 +1,211 @@
+/**
+ * Errors of softc: a stable code, what failed, the state it was in, the state wanted, the rule and the fix.
+ *
+ * The table below is the list; the page of error codes is generated from it.
+ *
+ * @module
+ */
+
+/** Errno names that FreeBSD gives for the same failure. */
+export type Errno =
+  | "ENXIO"
+  | "EEXIST"
+  | "EBUSY"
+  | "EINVAL"
+  | "ENOMEM"
+  | "ENODEV"
+  | "ENOENT"
+  | "ETIMEDOUT"
+  | "EDEADLK"
+  | "ENOBUFS"
+  | "EPERM"
+  | "EOPNOTSUPP";
+
+interface CodeRow {
+  /** The errno that FreeBSD answers, where it has one. */
+  readonly errno?: Errno;
+  /** The rule that is kept (1a-4b, X1-X5 of the FreeBSD review), where one is. */
+  readonly rule?: string;
+  /** What the caller does about it. */
+  readonly fix: string;
+}
+
+/** Every code: errno, rule and fix. */
+export const CODES = {
+  SOFTC_BOOT_ARGUMENT: { errno: "EINVAL", fix: "pass boot() options in the documented ranges" },
+  SOFTC_BOOT_CPU: {
+    fix: "look at the cause: a CPU's worker did not start; it needs read access to its own module",
+  },
+  SOFTC_BOOT_DOWN: { errno: "ENXIO", fix: "boot a new kernel; this one has shut down" },
+  SOFTC_ARENA_FULL: { errno: "ENOMEM", fix: "boot with a larger arena, or destroy what is not needed" },
+  SOFTC_ARENA_FREED: { rule: "1b", fix: "keep no offset past the section or hook that gave it" },
+  SOFTC_ARENA_LEAK: { rule: "X3", fix: "free what the named owner allocated before shutdown" },
+  SOFTC_EPOCH_OUTSIDE: { rule: "2", fix: "look up and use an interface inside one section" },
+  SOFTC_EPOCH_INSIDE: { errno: "EDEADLK", rule: "X4", fix: "leave the section first, or use epochCall" },
+  SOFTC_EPOCH_ASYNC: {
+    rule: "X5",
+    fix: "await nothing inside a section; use epochOpen for a section that awaits",
+  },
+  SOFTC_EPOCH_FULL: { errno: "EBUSY", fix: "close async sections; blame() names their openers" },
+  SOFTC_EPOCH_CLOSED: { rule: "X3", fix: "close an async section once" },
+  SOFTC_IF_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
+  SOFTC_IF_GONE: {
+    errno: "ENXIO",
+    rule: "4b",
+    fix: "resolve the handle again; it names an interface that went away",
+  },
+  SOFTC_IF_STATE: {
+    errno: "EBUSY",
+    rule: "X2",
+    fix: "wait until the operation that owns the interface has ended",
+  },
+  SOFTC_IF_EXISTS: { errno: "EEXIST", rule: "X2", fix: "choose another name" },
+  SOFTC_IF_WEDGED: {
+    errno: "ETIMEDOUT",
+    rule: "3a",
+    fix: "mend the named hook; the memory is kept until the kernel ends",
+  },
+  SOFTC_IF_NOT_ATTACHED: { errno: "ENXIO", rule: "X2", fix: "detach only what was attached" },
+  SOFTC_IF_FULL: { errno: "ENOMEM", fix: "boot with more ifnets" },
+  SOFTC_IF_REF: { rule: "4a", fix: "release a reference once, and take one only with ifTryRef" },
+  SOFTC_IF_MTU: { errno: "EINVAL", fix: "choose an MTU between 72 and what one cluster holds" },
+  SOFTC_VNET_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
+  SOFTC_VNET_EXISTS: { errno: "EEXIST", fix: "choose another name" },
+  SOFTC_VNET_STATE: { errno: "EBUSY", fix: "the vnet is being made or destroyed; use another" },
+  SOFTC_VNET_SAME: { errno: "EEXIST", fix: "move to another vnet than the one it is in" },
+  SOFTC_VNET_VETO: { errno: "EBUSY", fix: "ask the driver's owner: canMove refused" },
+  SOFTC_VNET_OVERDUE: {
+    errno: "EBUSY",
+    rule: "X5",
+    fix: "close the async section that the message names, then move",
+  },
+  SOFTC_VNET_LOST: {
+    errno: "ENODEV",
+    rule: "X2",
+    fix: "resolve the handle: another operation claimed the interface",
+  },
+  SOFTC_VNET_REASSIGN: {
+    errno: "ENXIO",
+    fix: "look at the cause: the driver's reassign failed and the interface was detached",
+  },
+  SOFTC_VNET_FULL: { errno: "ENOMEM", fix: "boot with a larger arena" },
+  SOFTC_VNET_ORDER: { errno: "EINVAL", fix: "destroy child vnets first, and never vnet0" },
+  SOFTC_DEV_REENTRANT: { errno: "EDEADLK", rule: "X4", fix: "post it as a task: dev.task(async () => ...)" },
+  SOFTC_DEV_SCOPE: { rule: "X3", fix: "arm nothing after stop; the scope is closed" },
+  SOFTC_DEV_IFNET: { errno: "EINVAL", fix: "call dev.ifnet() exactly once, in attach" },
+  SOFTC_DEV_BUSY: { errno: "EBUSY", fix: "ask the driver's owner: canDetach refused" },
+  SOFTC_DEV_CPU: { errno: "EINVAL", fix: "name a CPU that the kernel has" },
+  SOFTC_DEV_GONE: { errno: "ENXIO", fix: "the device was unplugged or its driver closed" },
+  SOFTC_DRIVER_SHAPE: {
+    errno: "EINVAL",
+    fix: "export default defineDriver({ name, api: 1, attach, transmit })",
+  },
+  SOFTC_DRIVER_API: {
+    errno: "EOPNOTSUPP",
+    fix: "use a driver made for this version of the driver API, or the matching softc",
+  },
+  SOFTC_DRIVER_OPTIONS: { errno: "EINVAL", fix: "give the options that the driver's schema describes" },
+  SOFTC_DRIVER_THREW: { fix: "mend the named hook of the driver" },
+  SOFTC_DRIVER_STALLED: { errno: "ETIMEDOUT", fix: "settle the named hook within its deadline" },
+  SOFTC_DRIVER_UNKNOWN: { errno: "ENOENT", fix: "load the module that has this cloner or driver first" },
+  SOFTC_DRIVER_COUNT: { fix: "transmit returns how many packets it took from the front, 0 to batch.length" },
+  SOFTC_MODULE_LOAD: {
+    fix: "look at the cause: the module did not load on every CPU; what was done is undone",
+  },
+  SOFTC_MODULE_EXISTS: { errno: "EEXIST", fix: "unload the module of that name first" },
+  SOFTC_MODULE_UNKNOWN: { errno: "ENOENT", fix: "name a module that is loaded" },
+  SOFTC_MODULE_BUSY: {
+    errno: "EBUSY",
+    rule: "3b",
+    fix: "unload with mode drain, or remove what the message names",
+  },
+  SOFTC_MODULE_DEPENDS: { errno: "ENOENT", fix: "load the modules that it depends on first" },
+  SOFTC_MODULE_STATE: { errno: "EBUSY", fix: "wait until the load or unload under way has ended" },
+  SOFTC_MBUF_DOUBLE_FREE: {
+    rule: "1b",
+    fix: "free an mbuf once: freeAll, txDone, free and ifInput each end your ownership",
+  },
+  SOFTC_MBUF_NOT_OWNER: { rule: "1b", fix: "free only what this batch or device owns" },
+  SOFTC_MBUF_CORRUPT: { fix: "an internal check failed; report it with the message" },
+  SOFTC_MBUF_RANGE: { errno: "EINVAL", fix: "stay within the batch's length and one cluster" },
+  SOFTC_PCAP_BAD: { errno: "EINVAL", fix: "give a whole pcap or pcapng file; the message names the offset" },
+  SOFTC_PCAP_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
+  SOFTC_PCAP_FILE: { errno: "ENOENT", fix: "give a path or URL that can be read, and allow reading it" },
+} as const satisfies Record<`SOFTC_${string}`, CodeRow>;
+
+/** A stable error code. */
+export type Code = keyof typeof CODES;
+
+/** What an error says beside its code. */
+export interface ErrorDetail {
+  /** The state it was in. */
+  readonly state?: string | undefined;
+  /** The state that was wanted. */
+  readonly wanted?: string | undefined;
+  /** A fix that fits better than the table's. */
+  readonly fix?: string | undefined;
+  /** What caused it. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class. Two copies of the package may meet, so compare `code`, never the class.
+ *
+ * @example
+ * ```ts
+ * import { SoftcError } from "@softc/softc";
+ *
+ * const e = new SoftcError("SOFTC_IF_GONE", "Cannot send through if#12.g3", { state: "moved", wanted: "live" });
+ * console.log(e.code, e.errno, e.rule);
+ * ```
+ */
+export class SoftcError extends Error {
+  /** Stable code, `SOFTC_AREA_WHAT`. */
+  readonly code: Code;
+  /** FreeBSD's errno for it. */
+  readonly errno?: Errno;
+  /** State that it was in. */
+  readonly state?: string;
+  /** State that was wanted. */
+  readonly wanted?: string;
+  /** Rule that is kept by refusing. */
+  readonly rule?: string;
+  /** What to do. */
+  readonly fix: string;
+  override readonly name = "SoftcError";
+
+  /** Makes an error; `what` states what failed, with the name of the thing, without a final period. */
+  constructor(code: Code, what: string, detail: ErrorDetail = {}) {
+    const row: CodeRow = CODES[code];
+    const states = detail.state === undefined
+      ? ""
+      : detail.wanted === undefined
+      ? ` (state "${detail.state}")`
+      : ` (state "${detail.state}", wanted "${detail.wanted}")`;
+    const rule = row.rule === undefined ? "" : `; rule ${row.rule}`;
+    const fix = detail.fix ?? row.fix;
+    super(
+      `${what}${states} [${code}${row.errno ? ` ${row.errno}` : ""}${rule}]; fix: ${fix}`,
+      detail.cause === undefined ? undefined : { cause: detail.cause },
+    );
+    this.code = code;
+    this.fix = fix;
+    if (row.errno !== undefined) this.errno = row.errno;
+    if (row.rule !== undefined) this.rule = row.rule;
+    if (detail.state !== undefined) this.state = detail.state;
+    if (detail.wanted !== undefined) this.wanted = detail.wanted;
+  }
+
+  /** Plain data: what crosses threads and goes into JSON. */
+  toJSON(): object {
+    const { code, message, errno, state, wanted, rule, fix } = this;
+    const cause = this.cause instanceof Error ? this.cause.message : this.cause;
+    return { code, message, errno, state, wanted, rule, fix, cause };
+  }
+}
+
+/** True for a {@linkcode SoftcError} of any copy of the package, with the given code if one is given. */
+export function isSoftcError(e: unknown, code?: Code): e is SoftcError {
+  return e instanceof Error && e.name === "SoftcError" &&
+    (code === undefined || (e as SoftcError).code === code);
+}

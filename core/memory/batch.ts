@@ -1,0 +1,205 @@
+/**
+ * A batch of packets: what the data path and a driver's hooks work on. It hides the arena.
+ *
+ * A batch is reused by its CPU, so nobody may keep one past the hook or section that gave it.
+ *
+ * @module
+ */
+import { get, set, watched } from "../doors/arena.ts";
+import { SoftcError } from "../error.ts";
+import { CLUSTER, MBUF } from "./arena.ts";
+import { DROP, ENDED } from "./counters.ts";
+import { type Mbuf, OWNER, ownerWord, type Pool } from "./mbuf.ts";
+import type { FreeSite } from "./sanitizer.ts";
+
+/** Packets that a batch holds at most. */
+export const BATCH_MAX = 256;
+
+/** The packets of one call. Indices run from 0 to `length - 1`; a packet that was taken or passed on reads as length 0. */
+export interface Batch {
+  /** Packets in the batch. */
+  readonly length: number;
+  /** Why packets were refused: 0, or an errno number of {@linkcode ERRNO}. */
+  errno: number;
+  /** Bytes of packet `i`. */
+  len(i: number): number;
+  /** The bytes of packet `i`, writable, valid until the hook or section ends. Makes a view: not for the hottest loops. */
+  bytes(i: number): Uint8Array;
+  /** Sets the length of packet `i` (bytes), up to what its cluster holds. */
+  setLen(i: number, len: number): void;
+  /** Copies packet `i` into `target` at `at`; returns its length. No allocation. */
+  copyTo(i: number, target: Uint8Array, at: number): number;
+  /** Replaces the bytes of packet `i` by `source`. No view is made when `source` is a whole array. */
+  copyFrom(i: number, source: Uint8Array): void;
+  /** Takes packet `i` for the device: the driver ends it later with `dev.txDone` (on the wire) or `dev.free` (dropped). */
+  take(i: number): Mbuf;
+  /** Ends all packets: on the wire when this is a transmit batch, dropped by the driver otherwise. Returns how many. */
+  freeAll(): number;
+}
+
+/** Errno numbers of the data path, FreeBSD's. */
+export const ERRNO = { OK: 0, ENXIO: 6, EINVAL: 22, EMSGSIZE: 40, ENETDOWN: 50, ENOBUFS: 55 } as const;
+
+/** The batch as core sees it. */
+export class PacketBatch implements Batch {
+  readonly ids = new Int32Array(BATCH_MAX);
+  n = 0;
+  errno = 0;
+  /** Interface slot that `take` and `freeAll` act for. */
+  index = 0;
+  /** What `freeAll` counts as: {@linkcode ENDED}.wire inside a transmit hook. */
+  freeAs: number = DROP.driver;
+  freeSite: FreeSite = "freeAll";
+  /** Packets that are no longer the batch's own (taken, freed, passed on). */
+  gone = 0;
+
+  constructor(readonly pool: Pool) {}
+
+  get length(): number {
+    return this.n;
+  }
+
+  len(i: number): number {
+    const id = this.#id(i);
+    return id < 0 ? 0 : get(this.pool.arena.a, this.pool.headerAt(id) + MBUF.len);
+  }
+
+  /** Byte offset of packet `i` in the arena. */
+  at(i: number): number {
+    const id = this.#own(i);
+    return this.pool.clusterAt(id) + get(this.pool.arena.a, this.pool.headerAt(id) + MBUF.off);
+  }
+
+  bytes(i: number): Uint8Array {
+    const at = this.at(i);
+    return this.pool.arena.u8.subarray(at, at + this.len(i));
+  }
+
+  setLen(i: number, len: number): void {
+    const h = this.pool.headerAt(this.#own(i));
+    const room = CLUSTER - get(this.pool.arena.a, h + MBUF.off);
+    if (!(Number.isInteger(len) && len >= 0 && len <= room)) {
+      throw new SoftcError("SOFTC_MBUF_RANGE", `Cannot set the length of packet ${i} to ${len}`, {
+        wanted: `0 to ${room} bytes`,
+      });
+    }
+    set(this.pool.arena.a, h + MBUF.len, len);
+  }
+
+  copyTo(i: number, target: Uint8Array, at: number): number {
+    const from = this.at(i);
+    const len = this.len(i);
+    const { u8 } = this.pool.arena;
+    for (let k = 0; k < len; k++) target[at + k] = u8[from + k]!;
+    return len;
+  }
+
+  copyFrom(i: number, source: Uint8Array): void {
+    this.setLen(i, source.length);
+    this.pool.arena.u8.set(source, this.at(i));
+  }
+
+  take(i: number): Mbuf {
+    const id = this.#own(i);
+    this.pool.handOver(this.ids, i, 1, this.pool.mine, ownerWord(OWNER.device, this.index));
+    this.ids[i] = -1;
+    this.gone++;
+    return id as Mbuf;
+  }
+
+  freeAll(): number {
+    this.endFrom(0, this.freeAs, this.freeSite);
+    return this.n;
+  }
+
+  /** Ends what is still owned from packet `from` on, and counts it under `ended`. */
+  endFrom(from: number, ended: number, site: FreeSite): number {
+    if (this.gone === 0) {
+      const n = this.n - from;
+      if (n > 0) this.pool.end(this.ids, from, n, ended, site);
+      if (from === 0) this.gone = this.n;
+      else this.#forget(from, this.n);
+      return n;
+    }
+    return this.#endSome(from, this.n, ended, site);
+  }
+
+  /** Ends what is still owned in front of packet `to`. */
+  endTo(to: number, ended: number, site: FreeSite): number {
+    if (this.gone >= this.n) return 0;
+    if (to === this.n && this.gone === 0) return this.endFrom(0, ended, site);
+    return this.#endSome(0, to, ended, site);
+  }
+
+  /** Empties the batch without ending anything: its packets went elsewhere. */
+  release(): void {
+    this.ids.fill(-1, 0, this.n);
+    this.gone = this.n;
+  }
+
+  /** Moves what is still owned to the front; the batch then holds just that. */
+  compact(): void {
+    if (this.gone === 0) return;
+    let n = 0;
+    for (let i = 0; i < this.n; i++) {
+      const id = this.ids[i]!;
+      if (id >= 0 && this.gone < this.n) this.ids[n++] = id;
+    }
+    this.n = n;
+    this.gone = 0;
+  }
+
+  /** Makes it an empty batch for a new use. */
+  reset(index: number, freeAs: number, site: FreeSite): this {
+    this.n = 0;
+    this.gone = 0;
+    this.errno = 0;
+    this.index = index;
+    this.freeAs = freeAs;
+    this.freeSite = site;
+    return this;
+  }
+
+  #endSome(from: number, to: number, ended: number, site: FreeSite): number {
+    if (this.gone >= this.n) return 0;
+    let count = 0;
+    for (let i = from; i < to; i++) {
+      if (this.ids[i]! < 0) continue;
+      this.pool.end(this.ids, i, 1, ended, site);
+      this.ids[i] = -1;
+      this.gone++;
+      count++;
+    }
+    return count;
+  }
+
+  #forget(from: number, to: number): void {
+    this.ids.fill(-1, from, to);
+    this.gone += to - from;
+  }
+
+  #id(i: number): number {
+    if (!(i >= 0 && i < this.n)) {
+      throw new SoftcError("SOFTC_MBUF_RANGE", `Cannot use packet ${i} of a batch`, {
+        state: `${this.n} packets`,
+      });
+    }
+    return this.gone >= this.n ? -1 : this.ids[i]!;
+  }
+
+  /** The id of packet `i`; throws when it is no longer this batch's, in debug mode also when its owner says so. */
+  #own(i: number): number {
+    const id = this.#id(i);
+    if (id < 0) {
+      throw new SoftcError(
+        "SOFTC_MBUF_NOT_OWNER",
+        `Cannot use packet ${i} of a batch: it was taken, freed or passed on`,
+      );
+    }
+    if (watched()) this.pool.check(id, this.pool.mine, "use");
+    return id;
+  }
+}
+
+/** Default end of a transmit batch that the driver accepted. */
+export const ACCEPTED = ENDED.wire;

@@ -1,0 +1,62 @@
+/**
+ * Handles: an interface's weak name, gencnt and index in one safe integer (rule 4b).
+ *
+ * Good in JSON, in a message, across processes. It names and never holds: resolve it inside a section, every time.
+ *
+ * @module
+ */
+import { SoftcError } from "../error.ts";
+
+/** `gencnt * 2^16 + index`, 47 bits at most. */
+export type Handle = number & { readonly [handle]: true };
+declare const handle: unique symbol;
+
+/** What a handle answers, for people and JSON; no permission to touch anything. */
+export type Resolved = "live" | "moving" | "moved" | "detached" | "gone" | "reused" | "unknown";
+
+/** Indices that a handle can name. */
+export const MAX_IFNETS = 1 << 16;
+/** A slot whose gencnt came this far is not allocated again. */
+export const GENCNT_END = 2 ** 31;
+
+/** Makes a handle. */
+export function makeHandle(gencnt: number, index: number): Handle {
+  return (gencnt * MAX_IFNETS + index) as Handle;
+}
+
+/** The slot that a handle names. */
+export function handleIndex(h: Handle): number {
+  return h % MAX_IFNETS;
+}
+
+/** The gencnt that a handle names. */
+export function handleGencnt(h: Handle): number {
+  return Math.floor(h / MAX_IFNETS);
+}
+
+/**
+ * How a handle prints, everywhere.
+ *
+ * @example
+ * ```ts
+ * import { formatHandle, type Handle } from "@softc/softc";
+ *
+ * console.log(formatHandle((3 * 65536 + 12) as Handle)); // if#12.g3
+ * ```
+ */
+export function formatHandle(h: Handle): string {
+  return `if#${handleIndex(h)}.g${handleGencnt(h)}`;
+}
+
+/** Reads what {@linkcode formatHandle} wrote. @throws {SoftcError} `SOFTC_IF_ARGUMENT` */
+export function parseHandle(text: string): Handle {
+  const m = /^if#(\d{1,5})\.g(\d{1,10})$/.exec(text);
+  const index = Number(m?.[1]);
+  const gencnt = Number(m?.[2]);
+  if (m === null || index >= MAX_IFNETS || gencnt >= GENCNT_END) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot read the handle "${text}"`, {
+      wanted: "if#INDEX.gGENCNT",
+    });
+  }
+  return makeHandle(gencnt, index);
+}

@@ -1,0 +1,180 @@
+/**
+ * The Ifnet that a user holds: an entry and a handle. It names and never holds.
+ *
+ * @module
+ */
+import { get } from "../doors/arena.ts";
+import { openAsyncSections } from "../epoch/epoch.ts";
+import { IFNET } from "../memory/arena.ts";
+import { type IfCounters, ifCounters } from "../memory/counters.ts";
+import type { Blame } from "./blame.ts";
+import { assertLive, ifDown, ifSet, ifUp } from "./config.ts";
+import { IFF, IFT, type IfType, LINK_STATE, type LinkState } from "./flags.ts";
+import { formatHandle, type Handle } from "./handle.ts";
+import type { IfJSON, Ifnet, IfOptions } from "./ifnet.ts";
+import type { IfEntry, Interfaces } from "./interfaces.ts";
+import { type IfState, stateOf } from "./state.ts";
+import type { Tap, TapOptions } from "./tap.ts";
+import type { Vnet } from "./vnet.ts";
+
+/** An interface as core gives it out. */
+export class IfnetObject implements Ifnet {
+  readonly handle: Handle;
+  readonly #ifs: Interfaces;
+  readonly #entry: IfEntry;
+  readonly #mtu: { min: number; max: number };
+  readonly #reenter: (what: string) => void;
+
+  constructor(
+    ifs: Interfaces,
+    entry: IfEntry,
+    mtu: { min: number; max: number },
+    reenter: (what: string) => void,
+  ) {
+    this.#ifs = ifs;
+    this.#entry = entry;
+    this.#mtu = mtu;
+    this.#reenter = reenter;
+    this.handle = ifs.handle(entry);
+  }
+
+  /** The record behind it: for the floors above. */
+  static entry(i: Ifnet): IfEntry | undefined {
+    return #entry in (i as IfnetObject) ? (i as IfnetObject).#entry : undefined;
+  }
+
+  get index(): number {
+    return this.#entry.index;
+  }
+  get name(): string {
+    return this.#entry.name;
+  }
+  get vnet(): Vnet {
+    return this.#entry.vnet;
+  }
+  get #occupied(): boolean {
+    return this.#ifs.entries[this.#entry.index] === this.#entry;
+  }
+  get state(): IfState {
+    return this.#occupied ? stateOf(this.#ifs.arena.a, this.#ifs.at(this.#entry)) : "freed";
+  }
+  get counters(): IfCounters {
+    return this.#entry.final ?? ifCounters(this.#ifs.arena, this.#entry.index);
+  }
+  get driverCounters(): Readonly<Record<string, number>> {
+    return this.#entry.device.counters;
+  }
+
+  up(): Promise<void> {
+    this.#reenter(`bring up ${this.name}`);
+    return ifUp(this.#ifs, this.#entry, this.handle);
+  }
+
+  down(): Promise<void> {
+    this.#reenter(`bring down ${this.name}`);
+    return ifDown(this.#ifs, this.#entry, this.handle);
+  }
+
+  set(o: IfOptions): Promise<void> {
+    this.#reenter(`change ${this.name}`);
+    return ifSet(this.#ifs, this.#entry, this.handle, o, this.#mtu);
+  }
+
+  tap(o: TapOptions): Tap {
+    assertLive(this.#ifs, this.#entry, this.handle, "tap");
+    return this.#ifs.taps.attach(this.#entry.index, this.name, o);
+  }
+
+  addGroup(name: string): void {
+    assertLive(this.#ifs, this.#entry, this.handle, "change the groups of");
+    this.#entry.groups.add(name);
+  }
+
+  removeGroup(name: string): void {
+    assertLive(this.#ifs, this.#entry, this.handle, "change the groups of");
+    this.#entry.groups.delete(name);
+  }
+
+  why(): Blame[] {
+    const ifs = this.#ifs;
+    const e = this.#entry;
+    const blame: Blame[] = [];
+    const now = ifs.control.cpu.clock.now();
+    for (const r of ifs.references) {
+      if (r.index === e.index) {
+        blame.push({ what: "reference", holder: r.tag, age: now - r.since, fix: "release it with ifRele" });
+      }
+    }
+    for (const p of ifs.control.pending()) {
+      if (p.label.includes(` ${e.name}`)) {
+        blame.push({
+          what: "waiting for",
+          holder: p.cpu === undefined ? p.label : `${p.label} on CPU ${p.cpu}`,
+          age: p.age,
+          fix: "mend what does not answer",
+        });
+      }
+    }
+    const { since, open } = ifs.control.grace.blame();
+    if (this.state === "detaching" || this.state === "moving") {
+      for (const s of open) {
+        blame.push({ what: "grace period", holder: s.opener, age: s.age ?? since, fix: "leave the section" });
+      }
+    }
+    if (this.state === "attached") {
+      for (const s of openAsyncSections(ifs.arena, now)) {
+        blame.push({
+          what: "async section",
+          holder: s.opener,
+          age: s.age!,
+          fix: "close it before the interface goes",
+        });
+      }
+    }
+    return blame;
+  }
+
+  toJSON(): IfJSON {
+    const e = this.#entry;
+    const { a } = this.#ifs.arena;
+    const at = this.#ifs.at(e);
+    const word = (w: number): number => this.#occupied ? get(a, at + w) : 0;
+    const flags = Object.entries(IFF).filter(([, bit]) => (word(IFNET.flags) & bit) !== 0).map(([name]) =>
+      name
+    );
+    const type =
+      (Object.entries(IFT).find(([, n]) => n === word(IFNET.type))?.[0] ?? e.spec?.type ?? "ether") as IfType;
+    return {
+      name: e.name,
+      handle: formatHandle(this.handle),
+      index: e.index,
+      vnet: e.vnet.name,
+      home: e.homeVnet.name,
+      driver: e.device.driver,
+      type,
+      state: this.state,
+      flags,
+      mtu: word(IFNET.mtu),
+      mac: [...e.spec?.mac ?? []].map((b) => b.toString(16).padStart(2, "0")).join(":"),
+      link: (Object.keys(LINK_STATE) as LinkState[])[word(IFNET.link)] ?? "unknown",
+      groups: [...e.groups],
+      cpu: e.spec?.home ?? 0,
+      queues: e.spec?.queues ?? 0,
+      counters: this.counters,
+    };
+  }
+
+  /** How it prints on Deno. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** How it prints on Node and Bun. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  toString(): string {
+    return `${this.name} (${formatHandle(this.handle)}, ${this.state}, vnet "${this.vnet.name}")`;
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Output: run to completion where the driver's queue is on this CPU, through a stamped ring where it is not.
+ *
+ * 1. A look-up found the interface attached in the sender's vnet, with some gencnt. Until the section ends no
+ *    grace period that follows unlink can end, so a transmit in the same section is before the move.
+ * 2. A ring outlives the section. So an entry carries the sender's gencnt, and the consumer compares: a packet
+ *    that vnet A queued never leaves under vnet B. Purging is accounting, never the barrier.
+ * 3. The consumer enters its own section, loads the ring's tail, then the gencnt. An entry's stamp was current
+ *    when it was pushed, and the tail that shows it was stored after: so a gencnt loaded after the tail is
+ *    never older than a stamp, and a valid packet is never taken for a stale one.
+ * 4. Stamps in one ring never go back (one sender, gencnt only grows), so stale entries come first.
+ * 5. Only the consumer empties a ring. What the driver did not accept stays in it until `txWake`.
+ * 6. One flow stays in order: a queue has one consumer, a sender uses one ring per queue, and its own CPU's
+ *    packets go through that ring too while anything is in it.
+ *
+ * Atomics per batch: run to completion 3 (enter, gencnt, exit); through a ring 5 (+ tail, sleep flag) and
+ * 5 for the consumer (enter, tail, gencnt, head, exit). No allocation, no throw.
+ *
+ * @module
+ */
+import { get, load, watched } from "../doors/arena.ts";
+import { SoftcError } from "../error.ts";
+import { IFNET, MBUF, ringWords } from "../memory/arena.ts";
+import { type Batch, ERRNO, PacketBatch } from "../memory/batch.ts";
+import { DROP, type Drop, ENDED, IFC, WORK } from "../memory/counters.ts";
+import { OWNER, ownerWord } from "../memory/mbuf.ts";
+import { RING, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
+import { IFF } from "./flags.ts";
+import { runBacklog } from "./input.ts";
+import type { Net } from "./net.ts";
+import { type AttachedIfp, netOf, type NetSection, type Section } from "./section.ts";
+import { tapBatch } from "./tap.ts";
+
+/** An output queue that a CPU empties: one ring per sending CPU. */
+export interface OwnedQueue {
+  readonly index: number;
+  readonly queue: number;
+  /** Rings by sending CPU. */
+  readonly rings: readonly number[];
+  /** The driver had no room: wait for `txWake`. */
+  blocked: boolean;
+}
+
+/** Word offset of the ring from CPU `sender` to queue `queue` of an interface. */
+export function ringAt(rings: number, ringSize: number, cpus: number, queue: number, sender: number): number {
+  return rings + (queue * cpus + sender) * ringWords(ringSize);
+}
+
+/**
+ * Sends a batch through an interface that was looked up in this section. Consumes every packet, accepted or
+ * not; `b.errno` says why some were refused (ENETDOWN, ENXIO, ENOBUFS), and each refusal is counted by reason.
+ *
+ * @param flow packets of one flow keep their order; queues are chosen by it
+ * @returns packets accepted
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when `p` was not looked up in this section
+ */
+export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number {
+  const net = netOf(s);
+  if (net.stampSeqs[p] !== (s as NetSection).seq) {
+    throw new SoftcError("SOFTC_EPOCH_OUTSIDE", `Cannot send through if#${p}`, {
+      state: "looked up in another section",
+      wanted: "looked up in this one",
+    });
+  }
+  if (!(b instanceof PacketBatch)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", "Cannot send: not a batch", {
+      wanted: "a batch of mAlloc or dev.alloc",
+    });
+  }
+  b.compact();
+  const n = b.n;
+  if (n === 0) return 0;
+  const { arena } = net;
+  const a = arena.a;
+  const at = arena.ifnetAt(p);
+  b.errno = ERRNO.OK;
+  if ((get(a, at + IFNET.flags) & IFF.UP) === 0) return refuse(net, p, b, DROP.down, ERRNO.ENETDOWN);
+  if (get(a, at + IFNET.taps) !== 0) tapBatch(net, p, b, "out");
+  const queues = get(a, at + IFNET.queues);
+  const accepted = queues === 0
+    ? direct(net, p, b)
+    : queued(net, p, at, b, queues === 1 ? 0 : (flow >>> 0) % queues);
+  if (net.backlog.length > 0) runBacklog(net);
+  return accepted;
+}
+
+/** A driver with a queue on every CPU: the rest of what it does not take is dropped. */
+function direct(net: Net, p: AttachedIfp, b: PacketBatch): number {
+  const taken = transmit(net, p, b, net.cpu.id);
+  if (taken < b.n) drop(net, p, b, taken, DROP.full, ERRNO.ENOBUFS);
+  return taken;
+}
+
+function queued(net: Net, p: AttachedIfp, at: number, b: PacketBatch, queue: number): number {
+  const a = net.arena.a;
+  const { cpus } = net.arena.plan.config;
+  const me = net.cpu.id;
+  const home = get(a, at + IFNET.home);
+  const ring = ringAt(get(a, at + IFNET.rings), get(a, at + IFNET.ringSize), cpus, queue, me);
+  let done = 0;
+  if (home === me && net.cpu.hooks === 0 && !ringWaits(a, ring)) {
+    done = transmit(net, p, b, queue);
+    if (done === b.n) return done;
+    block(net, p, queue);
+  }
+  done += push(net, p, b, done, ring, home);
+  if (done < b.n) drop(net, p, b, done, DROP.full, ERRNO.ENOBUFS);
+  else b.release();
+  return done;
+}
+
+/** Puts packets from `from` on into a ring, with the gencnt that the look-up found. */
+function push(net: Net, p: AttachedIfp, b: PacketBatch, from: number, ring: number, home: number): number {
+  const a = net.arena.a;
+  const want = b.n - from;
+  const room = ringRoom(a, ring, want);
+  const m = want < room ? want : room;
+  if (m <= 0) return 0;
+  const { pool } = net.cpu;
+  pool.handOver(b.ids, from, m, pool.mine, ownerWord(OWNER.ring, p));
+  ringPush(a, ring, b.ids, from, m, net.stamps[p]!);
+  if (home !== net.cpu.id) net.cpu.ring(home);
+  return m;
+}
+
+/** Calls the gate and counts; returns how many were accepted. */
+function transmit(net: Net, p: number, b: PacketBatch, queue: number): number {
+  const gate = net.gates[p];
+  if (gate === undefined) return 0;
+  const { arena, cpu } = net;
+  const f = arena.f;
+  const c = arena.ifCountersAt(cpu.id, p);
+  const n = b.n;
+  const bytes = bytesFrom(net, b, 0);
+  const taken = gate.transmit(b, queue);
+  cpu.counters.count(WORK.handled, taken);
+  f[c + IFC.opackets]! += taken;
+  f[c + IFC.obytes]! += taken === n ? bytes : bytes - bytesFrom(net, b, taken);
+  return taken;
+}
+
+function bytesFrom(net: Net, b: PacketBatch, from: number): number {
+  const a = net.arena.a;
+  const headers = net.arena.plan.mbuf;
+  let sum = 0;
+  for (let i = from; i < b.n; i++) {
+    const id = b.ids[i]!;
+    if (id >= 0) sum += a[headers + id * MBUF.WORDS + MBUF.len]!;
+  }
+  return sum;
+}
+
+function refuse(net: Net, p: number, b: PacketBatch, reason: Drop, errno: number): number {
+  drop(net, p, b, 0, reason, errno);
+  return 0;
+}
+
+function drop(net: Net, p: number, b: PacketBatch, from: number, reason: Drop, errno: number): void {
+  const n = b.endFrom(from, reason, "output (dropped)");
+  net.arena.f[net.arena.ifCountersAt(net.cpu.id, p) + IFC.oqdrops]! += n;
+  b.errno = errno;
+}
+
+function block(net: Net, p: number, queue: number): void {
+  for (const q of net.queues) if (q.index === p && q.queue === queue) q.blocked = true;
+}
+
+/** Empties the queues that this CPU owns: a source of its pump. */
+export function pollQueues(net: Net, budget: number): number {
+  let work = 0;
+  for (let i = 0; i < net.queues.length; i++) {
+    const q = net.queues[i]!;
+    for (let k = 0; k < q.rings.length && !q.blocked; k++) work += consume(net, q, q.rings[k]!, budget);
+  }
+  return work;
+}
+
+/** Whether an owned queue has packets that the driver may take. */
+export function queuesWait(net: Net): boolean {
+  for (const q of net.queues) {
+    if (q.blocked) continue;
+    for (const ring of q.rings) if (ringWaits(net.arena.a, ring)) return true;
+  }
+  return false;
+}
+
+/** Takes up to `budget` entries of one ring; returns how many left it. */
+export function consume(net: Net, q: OwnedQueue, ring: number, budget: number): number {
+  const a = net.arena.a;
+  // A hint: a stale one costs a turn, and the check before sleep is atomic.
+  if (!watched() && a[ring + RING.tail] === a[ring + RING.head]) return 0;
+  const b = net.borrow(q.index, ENDED.wire);
+  net.cpu.epoch.enter();
+  try {
+    let n = ringReady(a, ring, budget);
+    if (n <= 0) return 0;
+    if (n > budget) n = budget;
+    const gencnt = load(a, net.arena.ifnetAt(q.index) + IFNET.gencnt);
+    ringPeek(a, ring, b.ids, net.scratch, n);
+    let stale = 0;
+    while (stale < n && net.scratch[stale] !== gencnt) stale++;
+    const { pool } = net.cpu;
+    pool.handOver(b.ids, 0, n, ownerWord(OWNER.ring, q.index), pool.mine);
+    b.n = n;
+    if (stale > 0) {
+      pool.end(b.ids, 0, stale, DROP.moved, "output (dropped)");
+      net.arena.f[net.arena.ifCountersAt(net.cpu.id, q.index) + IFC.oqdrops]! += stale;
+      b.ids.copyWithin(0, stale, n);
+      b.n = n - stale;
+    }
+    const taken = b.n === 0
+      ? 0
+      : net.gates[q.index] === undefined
+      ? b.endFrom(0, DROP.detached, "output (dropped)")
+      : transmit(net, q.index, b, q.queue);
+    if (taken < b.n) {
+      pool.handOver(b.ids, taken, b.n - taken, pool.mine, ownerWord(OWNER.ring, q.index));
+      q.blocked = true;
+    }
+    ringRelease(a, ring, stale + taken);
+    return stale + taken;
+  } finally {
+    net.cpu.epoch.exit();
+    net.giveBack();
+    if (net.backlog.length > 0) runBacklog(net);
+  }
+}
+
+/** Drops what is left in a queue, in any vnet: its owner does this when the interface goes (accounting, not a barrier). */
+export function purgeQueue(net: Net, q: OwnedQueue): number {
+  const a = net.arena.a;
+  const b = net.borrow(q.index);
+  let sum = 0;
+  for (const ring of q.rings) {
+    for (let n = ringReady(a, ring, 128); n > 0; n = ringReady(a, ring, 128)) {
+      if (n > 128) n = 128;
+      ringPeek(a, ring, b.ids, net.scratch, n);
+      net.cpu.pool.handOver(b.ids, 0, n, ownerWord(OWNER.ring, q.index), net.cpu.pool.mine);
+      net.cpu.pool.end(b.ids, 0, n, DROP.purged, "purge");
+      ringRelease(a, ring, n);
+      sum += n;
+    }
+  }
+  net.arena.f[net.arena.ifCountersAt(net.cpu.id, q.index) + IFC.oqdrops]! += sum;
+  net.giveBack();
+  q.blocked = false;
+  return sum;
+}
+
+/** Drops only what is stale (another gencnt than the slot's): what a vmove's posted purge does. */
+export function purgeStale(net: Net, q: OwnedQueue): number {
+  q.blocked = false;
+  let sum = 0;
+  for (const ring of q.rings) for (let n = 1; n > 0;) sum += n = consume(net, q, ring, 128);
+  return sum;
+}

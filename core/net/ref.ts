@@ -1,0 +1,113 @@
+/**
+ * References: what keeps a slot from being reused after its interface is gone (rule 4a).
+ *
+ * One word holds the count, PENDING and DEAD:
+ *
+ * 1. `ifTryRef` adds one by compare-and-swap, only inside a section, and fails when PENDING or DEAD is set: a
+ *    reference is never revived (R06).
+ * 2. The deferred free turns 0 into DEAD, or sets PENDING when references are left.
+ * 3. The release that leaves PENDING alone queues the deferred free again (the "further delay", R07). Nothing
+ *    polls, and exactly one release sees that value.
+ *
+ * @module
+ */
+import { cas, load, store } from "../doors/arena.ts";
+import { SoftcError } from "../error.ts";
+import { IFNET } from "../memory/arena.ts";
+import { type AttachedIfp, ifnetByIndexAttached, type Ifp, netOf, type Section } from "./section.ts";
+
+const PENDING = 1 << 30;
+const DEAD = 1 << 31;
+const COUNT = PENDING - 1;
+
+/** A reference to an interface slot. Release it with {@linkcode ifRele}. */
+export interface IfRef {
+  /** The slot. */
+  readonly index: number;
+  /** Who took it: named in blame. */
+  readonly tag: string;
+}
+
+/** A reference as core sees it. */
+export class Reference implements IfRef {
+  released = false;
+
+  constructor(
+    readonly index: number,
+    readonly tag: string,
+    readonly since: number,
+    readonly holder: RefHolder,
+  ) {}
+}
+
+/** Keeps the references of a kernel: CPU 0. */
+export interface RefHolder {
+  readonly references: Set<Reference>;
+  /** Queues the deferred free of a slot again: the last reference is gone. */
+  lastReleased(index: number): void;
+}
+
+/**
+ * Takes a reference if the interface is not going away. May fail: that is the only way from the epoch to a
+ * reference (rule 4a).
+ *
+ * @param tag names the holder in "why is it not free yet?"
+ */
+export function ifTryRef(s: Section, p: Ifp, tag: string): IfRef | undefined {
+  const net = netOf(s);
+  const word = net.arena.ifnetAt(p) + IFNET.refs;
+  for (;;) {
+    const refs = load(net.arena.a, word);
+    if ((refs & (PENDING | DEAD)) !== 0) return undefined;
+    if (cas(net.arena.a, word, refs, refs + 1) === refs) break;
+  }
+  const ref = new Reference(p, tag, net.cpu.clock.now(), net.refs);
+  net.refs.references.add(ref);
+  return ref;
+}
+
+/** The interface at `index` with a reference, if it is attached in the section's vnet. */
+export function ifnetByIndexRef(s: Section, index: number, tag = "ifnetByIndexRef"): IfRef | undefined {
+  const p: AttachedIfp | undefined = ifnetByIndexAttached(s, index);
+  return p === undefined ? undefined : ifTryRef(s, p, tag);
+}
+
+/** Drops one count of a slot; true when the deferred free must be queued again (argument 3). */
+export function dropRef(a: Int32Array, word: number): boolean {
+  for (;;) {
+    const refs = load(a, word);
+    if ((refs & COUNT) === 0) {
+      throw new SoftcError("SOFTC_IF_REF", "Cannot release a reference: none is held", { state: `${refs}` });
+    }
+    if (cas(a, word, refs, refs - 1) === refs) return refs - 1 === PENDING;
+  }
+}
+
+/** The deferred free's side: true when the slot may be freed now, false when references are left (argument 2). */
+export function tryKill(a: Int32Array, word: number): boolean {
+  for (;;) {
+    const refs = load(a, word);
+    if ((refs & COUNT) === 0) {
+      if (cas(a, word, refs, DEAD) === refs) return true;
+    } else if (cas(a, word, refs, refs | PENDING) === refs) return false;
+  }
+}
+
+/** A slot that is given out again starts with no references. */
+export function resetRefs(a: Int32Array, word: number): void {
+  store(a, word, 0);
+}
+
+/** Releases a reference; releasing it twice throws SOFTC_IF_REF. */
+export function ifRele(ref: IfRef): void {
+  const own = ref as Reference;
+  if (!(own instanceof Reference) || own.released) {
+    throw new SoftcError("SOFTC_IF_REF", `Cannot release the reference "${ref.tag}" to if#${ref.index}`, {
+      state: "released",
+      wanted: "held",
+    });
+  }
+  own.released = true;
+  own.holder.references.delete(own);
+  own.holder.lastReleased(own.index);
+}

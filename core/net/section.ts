@@ -1,0 +1,116 @@
+/**
+ * Sections and look-ups: the only way to an interface on the data path.
+ *
+ * A look-up takes its section as an argument, so one outside a section does not compile, and throws in
+ * JavaScript. What a look-up found is stamped with the section's sequence: using it in another section throws
+ * as well (rule 2).
+ *
+ * @module
+ */
+import { get, load } from "../doors/arena.ts";
+import { SoftcError } from "../error.ts";
+import { IFNET } from "../memory/arena.ts";
+import { type Handle, handleGencnt, handleIndex } from "./handle.ts";
+import type { Net } from "./net.ts";
+import type { Vnet } from "./vnet.ts";
+
+declare const section: unique symbol;
+declare const ifp: unique symbol;
+declare const attached: unique symbol;
+
+/** An open section. Belongs to a vnet, or to the kernel (`vnet` undefined), which sees every vnet. */
+export interface Section {
+  /** The vnet whose interfaces the section sees. */
+  readonly vnet: Vnet | undefined;
+  /** The CPU that it runs on. */
+  readonly cpu: number;
+  /** Only a section has it. */
+  readonly [section]: true;
+}
+
+/** What a synchronous callback may return: a promise does not compile, and throws SOFTC_EPOCH_ASYNC. */
+export type Sync<R> = R extends PromiseLike<unknown> ? never : R;
+
+/** An interface inside a section: its slot. To look at. */
+export type Ifp = number & { readonly [ifp]: "slot" };
+/** An interface that is attached in the section's vnet: to send through. */
+export type AttachedIfp = Ifp & { readonly [attached]: true };
+
+/** A section as core sees it. Reused by its CPU, one per depth. */
+export class NetSection implements Section {
+  declare readonly [section]: true;
+  vnet: Vnet | undefined;
+  /** Id of the vnet; 0 sees all. */
+  vnetId = 0;
+  /** The record's value while it is open; -1 when it is not. */
+  seq = -1;
+
+  constructor(readonly net: Net) {}
+
+  get cpu(): number {
+    return this.net.cpu.id;
+  }
+}
+
+/** The Net of an open section. @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` */
+export function netOf(s: Section): Net {
+  const own = s as NetSection;
+  if (!(own instanceof NetSection) || own.seq !== own.net.cpu.epoch.seq || (own.seq & 1) === 0) {
+    throw new SoftcError("SOFTC_EPOCH_OUTSIDE", "Cannot look up an interface", {
+      state: "section closed",
+      wanted: "section open",
+    });
+  }
+  return own.net;
+}
+
+/** Word offset of slot `index`, or -1 when there is no such slot. */
+function slot(net: Net, index: number): number {
+  return index > 0 && index < net.ifnets ? net.arena.ifnetAt(index) : -1;
+}
+
+/** Whatever occupies the slot, in any state but free: to look at, not to send through. */
+export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
+  const net = netOf(s);
+  const at = slot(net, index);
+  if (at < 0 || load(net.arena.a, at + IFNET.state) === 0) return undefined;
+  const { vnetId } = s as NetSection;
+  if (vnetId !== 0 && get(net.arena.a, at + IFNET.vnet) !== vnetId) return undefined;
+  return index as Ifp;
+}
+
+/** The interface at `index` if it is attached in the section's vnet: one load and one compare. */
+export function ifnetByIndexAttached(s: Section, index: number): AttachedIfp | undefined {
+  const net = netOf(s);
+  const at = slot(net, index);
+  if (at < 0) return undefined;
+  const gencnt = load(net.arena.a, at + IFNET.gencnt);
+  return found(s as NetSection, net, index, at, gencnt);
+}
+
+/** The interface that the handle names, if it is still that one, attached, in the section's vnet (byindexgen). */
+export function ifnetByHandle(s: Section, h: Handle): AttachedIfp | undefined {
+  const net = netOf(s);
+  const index = handleIndex(h);
+  const at = slot(net, index);
+  if (at < 0) return undefined;
+  const gencnt = load(net.arena.a, at + IFNET.gencnt);
+  if (gencnt !== handleGencnt(h)) return undefined;
+  return found(s as NetSection, net, index, at, gencnt);
+}
+
+/** By name: names are CPU 0's, so this works in sections of CPU 0. */
+export function ifunit(s: Section, name: string): AttachedIfp | undefined {
+  const net = netOf(s);
+  const index = net.names?.((s as NetSection).vnetId, name);
+  return index === undefined ? undefined : ifnetByIndexAttached(s, index);
+}
+
+function found(s: NetSection, net: Net, index: number, at: number, gencnt: number): AttachedIfp | undefined {
+  if ((gencnt & 1) === 0) return undefined;
+  // No field read after the compare changes before a grace period that follows unlink.
+  if (s.vnetId !== 0 && get(net.arena.a, at + IFNET.vnet) !== s.vnetId) return undefined;
+  net.stamps[index] = gencnt;
+  net.stampSeqs[index] = s.seq;
+  return index as AttachedIfp;
+}

@@ -1,0 +1,227 @@
+/**
+ * Taps: every packet of an interface, once, as a copy with its direction (bpf).
+ *
+ * 1. A tap is a block in the arena with a ring per CPU. The slot's `taps` word leads to the first block, each
+ *    block to the next.
+ * 2. The data path reads the word once per batch inside its section. Detaching stores the new word, then
+ *    defers the rest: the block is freed after a grace period, so a section that found it may still push
+ *    (R24, rule 1b).
+ * 3. A copy is a life of its own (born `copy`). CPU 0 takes copies out and ends them as delivered; a copy
+ *    that finds no room is not made, only counted.
+ *
+ * @module
+ */
+import { add, get, load, store } from "../doors/arena.ts";
+import type { Control } from "../cpu/control.ts";
+import { type Arena, IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
+import type { PacketBatch } from "../memory/batch.ts";
+import { BORN, ENDED } from "../memory/counters.ts";
+import { OWNER, ownerWord } from "../memory/mbuf.ts";
+import { ringInit, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
+import type { Net } from "./net.ts";
+
+/** Words of a tap block; a ring per CPU follows. Time is not kept in shared memory: the reader stamps. */
+const TAP = { next: 0, snap: 1, missed: 2, rings: LINE } as const;
+const ENTRIES = 512;
+/** Stamp of an entry: direction. */
+const DIRECTION = { in: 1, out: 2 } as const;
+
+/** Which way a packet went through the interface. */
+export type Direction = keyof typeof DIRECTION;
+
+/** One packet that a tap saw. */
+export interface TapPacket {
+  /** Its first bytes, a copy. */
+  readonly bytes: Uint8Array;
+  /** Its length on the interface. */
+  readonly length: number;
+  readonly direction: Direction;
+  /** The CPU that handled it. */
+  readonly cpu: number;
+}
+
+/** Options of a tap. */
+export interface TapOptions {
+  /** Called on CPU 0 with each packet. */
+  readonly onPacket: (packet: TapPacket) => void;
+  /** Bytes kept of each packet; 1984 unless told. */
+  readonly snap?: number;
+}
+
+/** A listener on an interface. */
+export interface Tap {
+  /** Copies that found no room or no mbuf. */
+  readonly missed: number;
+  /** Ends it; what was copied before is still delivered. Resolves when its memory is free. */
+  close(): Promise<void>;
+}
+
+/** Copies a batch into every tap of the interface. In the caller's section. */
+export function tapBatch(net: Net, p: number, b: PacketBatch, direction: Direction): void {
+  const a = net.arena.a;
+  for (let tap = load(a, net.arena.ifnetAt(p) + IFNET.taps); tap !== 0; tap = load(a, tap + TAP.next)) {
+    copyInto(net, tap, b, direction);
+  }
+}
+
+function copyInto(net: Net, tap: number, b: PacketBatch, direction: Direction): void {
+  const { arena, cpu } = net;
+  const a = arena.a;
+  const ring = tap + TAP.rings + cpu.id * ringWords(ENTRIES);
+  const copies = net.borrow(b.index);
+  const want = Math.min(b.n, ringRoom(a, ring, b.n));
+  const n = want <= 0 ? 0 : cpu.pool.alloc(copies.ids, 0, want, BORN.copy, 0);
+  copies.n = n;
+  const snap = get(a, tap + TAP.snap);
+  for (let i = 0; i < n; i++) {
+    const len = b.len(i);
+    const kept = len < snap ? len : snap;
+    const from = b.at(i);
+    arena.u8.copyWithin(copies.at(i), from, from + kept);
+    const h = cpu.pool.headerAt(copies.ids[i]!);
+    a[h + MBUF.len] = kept;
+    a[h + MBUF.flow] = len;
+  }
+  if (n > 0) {
+    cpu.pool.handOver(copies.ids, 0, n, cpu.pool.mine, TAP_OWNER);
+    ringPush(a, ring, copies.ids, 0, n, DIRECTION[direction]);
+    cpu.ring(0);
+  }
+  if (n < b.n) add(a, tap + TAP.missed, b.n - n);
+  net.giveBack();
+}
+
+const TAP_OWNER = ownerWord(OWNER.input, 0);
+
+/** The taps of a kernel: on CPU 0, a source of its pump. */
+export class Taps {
+  readonly #net: Net;
+  readonly #control: Control;
+  readonly #open = new Map<number, (packet: TapPacket) => void>();
+  readonly #taps = new Set<Tap>();
+
+  constructor(net: Net, control: Control) {
+    this.#net = net;
+    this.#control = control;
+  }
+
+  /** Taps that are open or draining. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Puts a tap on interface slot `index`. */
+  attach(index: number, name: string, o: TapOptions): Tap {
+    const { arena } = this.#net;
+    const a = arena.a;
+    const { cpus } = arena.plan.config;
+    const tap = this.#control.heap.alloc(TAP.rings + cpus * ringWords(ENTRIES), `tap of ${name}`);
+    for (let k = 0; k < cpus; k++) ringInit(a, tap + TAP.rings + k * ringWords(ENTRIES), ENTRIES);
+    store(a, tap + TAP.snap, Math.min(o.snap ?? 1984, 1984));
+    const first = arena.ifnetAt(index) + IFNET.taps;
+    store(a, tap + TAP.next, load(a, first));
+    this.#open.set(tap, o.onPacket);
+    store(a, first, tap);
+    let missed = 0;
+    let closed: Promise<void> | undefined;
+    const missedNow = (): number => closed === undefined ? load(a, tap + TAP.missed) : missed;
+    const made: Tap = {
+      get missed(): number {
+        return missedNow();
+      },
+      close: (): Promise<void> => {
+        if (closed === undefined) {
+          missed = load(a, tap + TAP.missed);
+          closed = this.#close(tap, first);
+          this.#taps.delete(made);
+        }
+        return closed;
+      },
+    };
+    this.#taps.add(made);
+    return made;
+  }
+
+  /** Taps that nobody closed. */
+  open(): Tap[] {
+    return [...this.#taps];
+  }
+
+  /** Unlinks every tap of an interface that goes: their readers see no more packets. */
+  unlinkAll(index: number): void {
+    store(this.#net.arena.a, this.#net.arena.ifnetAt(index) + IFNET.taps, 0);
+  }
+
+  /** Delivers what taps copied. */
+  poll(budget: number): number {
+    let work = 0;
+    for (const [tap, onPacket] of this.#open) {
+      for (let k = 0; k < this.#net.arena.plan.config.cpus; k++) {
+        work += this.#deliver(tap, k, onPacket, budget);
+      }
+    }
+    return work;
+  }
+
+  /** Whether a tap holds packets. */
+  waits(): boolean {
+    const { arena } = this.#net;
+    for (const tap of this.#open.keys()) {
+      for (let k = 0; k < arena.plan.config.cpus; k++) {
+        if (ringWaits(arena.a, tap + TAP.rings + k * ringWords(ENTRIES))) return true;
+      }
+    }
+    return false;
+  }
+
+  async #close(tap: number, first: number): Promise<void> {
+    this.#unlink(tap, first);
+    await this.#control.grace.wait();
+    while (this.poll(128) > 0);
+    this.#open.delete(tap);
+    this.#control.heap.free(tap, "epoch callback");
+  }
+
+  #unlink(tap: number, first: number): void {
+    const a = this.#net.arena.a;
+    let word = first;
+    for (let at = load(a, word); at !== 0; at = load(a, word)) {
+      if (at === tap) return store(a, word, load(a, tap + TAP.next));
+      word = at + TAP.next;
+    }
+  }
+
+  #deliver(tap: number, k: number, onPacket: (packet: TapPacket) => void, budget: number): number {
+    const net = this.#net;
+    const { arena, cpu } = net;
+    const ring = tap + TAP.rings + k * ringWords(ENTRIES);
+    const n = Math.min(budget, ringReady(arena.a, ring, budget));
+    if (n <= 0) return 0;
+    const b = net.borrow(0);
+    const directions = new Int32Array(n);
+    ringPeek(arena.a, ring, b.ids, directions, n);
+    cpu.pool.handOver(b.ids, 0, n, TAP_OWNER, cpu.pool.mine);
+    ringRelease(arena.a, ring, n);
+    b.n = n;
+    try {
+      for (let i = 0; i < n; i++) {
+        const length = get(arena.a, cpu.pool.headerAt(b.ids[i]!) + MBUF.flow);
+        onPacket({
+          bytes: b.bytes(i).slice(),
+          length,
+          direction: directions[i] === DIRECTION.in ? "in" : "out",
+          cpu: k,
+        });
+      }
+    } finally {
+      b.endFrom(0, ENDED.delivered, "input (delivered or dropped)");
+      net.giveBack();
+    }
+    return n;
+  }
+}
+
+/** Words of one tap, for the plan of memory. */
+export function tapWords(arena: Arena): number {
+  return TAP.rings + arena.plan.config.cpus * ringWords(ENTRIES);
+}

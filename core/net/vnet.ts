@@ -1,0 +1,33 @@
+/** What the network floor knows of a vnet; the vnet floor implements it. @module */
+import type { Section, Sync } from "./section.ts";
+import type { Ifnet } from "./ifnet.ts";
+
+/** A virtualised variable: each vnet has its own value. Made by `vnetVar`. */
+export interface VnetVar<T> {
+  /** Constructors run in ascending order, destructors in exact reverse. */
+  readonly order: number;
+  /** Makes the value for a vnet. */
+  init(v: Vnet): T;
+  /** Ends it. */
+  uninit?(v: Vnet, value: T): void;
+}
+
+/** A virtual network: its own interface list, names, addresses, routes and virtualised variables. */
+export interface Vnet {
+  /** Its number; never 0, never reused while the kernel lives. */
+  readonly id: number;
+  /** Its name, unique in the kernel. */
+  readonly name: string;
+  /** The vnet that it was made in. */
+  readonly parent: Vnet | undefined;
+  /** Live, or on its way out: then it takes no interface. */
+  readonly state: "making" | "live" | "closing" | "gone";
+  /** Interfaces that are in it now, in order of index. */
+  readonly ifnets: readonly Ifnet[];
+  /** Runs `fn` in a section that sees this vnet. @throws {SoftcError} `SOFTC_EPOCH_ASYNC` when `fn` returns a promise */
+  section<R>(fn: (s: Section) => Sync<R>): R;
+  /** The value of a virtualised variable. */
+  get<T>(x: VnetVar<T>): T;
+  /** Plain data. */
+  toJSON(): object;
+}

@@ -1,0 +1,67 @@
+/**
+ * epair: a pair of Ethernet interfaces, joined back to back. What one sends the other receives.
+ *
+ * Both are made by one create and destroyed as one; each may live in a vnet of its own.
+ *
+ * @module
+ */
+import {
+  type Batch,
+  defineDriver,
+  type Dev,
+  type Driver,
+  SoftcError,
+  type StandardSchema,
+} from "../core/device/mod.ts";
+
+/** Options of a pair. */
+export interface EpairOptions {
+  /** Where received packets are processed: on the sender's CPU, on one CPU, or spread by flow. */
+  readonly dispatch?: "direct" | "flow" | number;
+}
+
+const options: StandardSchema<EpairOptions> = {
+  "~standard": {
+    version: 1,
+    vendor: "softc",
+    validate(value) {
+      const o = (value ?? {}) as EpairOptions;
+      const ok = o.dispatch === undefined || o.dispatch === "direct" || o.dispatch === "flow" ||
+        Number.isInteger(o.dispatch);
+      return ok
+        ? { value: o }
+        : { issues: [{ message: `dispatch is ${String(o.dispatch)}, wanted "direct", "flow" or a CPU` }] };
+    },
+  },
+};
+
+/** The driver: cloner `epair`. Runs on every CPU. */
+const epair: Driver<EpairOptions> = defineDriver({
+  name: "epair",
+  api: 1,
+  cloner: "epair",
+  instances: 2,
+  queues: "per-cpu",
+  options,
+  attach(dev: Dev<EpairOptions>) {
+    dev.ifnet({
+      type: "ether",
+      ...(dev.options.dispatch === undefined ? {} : { dispatch: dev.options.dispatch }),
+    });
+    dev.link(true);
+    return {};
+  },
+  open(dev: Dev<EpairOptions>) {
+    const peer = dev.peers[0];
+    if (peer === undefined) {
+      throw new SoftcError("SOFTC_DEV_IFNET", "An epair has two ends", { state: "one", wanted: "two" });
+    }
+    return peer;
+  },
+  transmit(peer, batch: Batch) {
+    const n = batch.length;
+    peer.ifInput(batch);
+    return n;
+  },
+});
+export default epair;

@@ -1,0 +1,27 @@
+/**
+ * loopback: what is sent comes back in. The smallest real driver, and the first chapter of the guide.
+ *
+ * @module
+ */
+import { type Batch, defineDriver, type Dev, type Driver } from "../core/device/mod.ts";
+
+/** The driver: cloner `lo`. Runs on every CPU: each sends to itself. */
+const loopback: Driver<undefined> = defineDriver({
+  name: "loopback",
+  api: 1,
+  cloner: "lo",
+  queues: "per-cpu",
+  attach(dev) {
+    dev.ifnet({ type: "loop", mtu: 1500 });
+    return {};
+  },
+  // What each CPU needs is its own dev.
+  open: (dev: Dev<undefined>) => dev,
+  // The life of a packet goes on: sent here, received here. It is taken up when this call has returned.
+  transmit(dev, batch: Batch) {
+    const n = batch.length;
+    dev.ifInput(batch);
+    return n;
+  },
+});
+export default loopback;

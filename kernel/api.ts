@@ -1,0 +1,269 @@
+/**
+ * The public functions: FreeBSD's names, no ambient kernel. Each checks its arguments once, off the hot path.
+ *
+ * @module
+ */
+import { add, cas, load } from "../core/doors/arena.ts";
+import { nameAsync } from "../core/epoch/epoch.ts";
+import { SoftcError } from "../core/error.ts";
+import { ASYNC } from "../core/memory/arena.ts";
+import type { Batch } from "../core/memory/batch.ts";
+import { PacketBatch } from "../core/memory/batch.ts";
+import { BORN, DROP } from "../core/memory/counters.ts";
+import { MAIL } from "../core/cpu/mailbox.ts";
+import { MAX_PACKET } from "../core/device/instance.ts";
+import type { CloneOptions } from "../core/device/cloner.ts";
+import type { Ifnet } from "../core/net/ifnet.ts";
+import { IfnetObject } from "../core/net/ifnet_object.ts";
+import type { IfEntry } from "../core/net/interfaces.ts";
+import { detachEntry } from "../core/net/lifecycle.ts";
+import type { StreamCounts, StreamFacts } from "../core/net/pktgen.ts";
+import { netOf, NetSection, type Section } from "../core/net/section.ts";
+import type { Vnet } from "../core/net/vnet.ts";
+import { type Service, startDiscard } from "../vnet/inet/discard.ts";
+import { ownVnet } from "../vnet/table.ts";
+import { vmove, type VmoveCounts, type VmoveOptions } from "../vnet/vmove.ts";
+import { type Kernel, KernelObject, kernelOf } from "./kernel.ts";
+
+/** What a move did, and the interface under its new handle. */
+export interface VmoveResult extends VmoveCounts {
+  readonly ifnet: Ifnet;
+}
+
+function own(i: Ifnet, verb: string): { k: KernelObject; e: IfEntry } {
+  const e = IfnetObject.entry(i);
+  if (e === undefined) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot ${verb} what was given as an interface`, {
+      state: typeof i,
+      wanted: "an Ifnet",
+    });
+  }
+  return { k: kernelOf(e.homeVnet), e };
+}
+
+/** The kernel as its parts. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` */
+export function ownKernel(k: Kernel): KernelObject {
+  if (!(k instanceof KernelObject)) {
+    throw new SoftcError("SOFTC_BOOT_ARGUMENT", "Cannot use what was given as a kernel", {
+      state: typeof k,
+      wanted: "what boot() gave",
+    });
+  }
+  return k;
+}
+
+/**
+ * Creates what a cloner makes: one interface, or several that belong together. They are attached and not UP.
+ *
+ * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_IF_EXISTS`, `SOFTC_IF_FULL`, `SOFTC_VNET_STATE`, `SOFTC_DRIVER_OPTIONS`, what attach threw
+ */
+export async function ifCloneCreate(
+  v: Vnet,
+  cloner: string,
+  o: CloneOptions = {},
+): Promise<[Ifnet, ...Ifnet[]]> {
+  const k = kernelOf(v);
+  const entries = await k.structural(`create "${cloner}"`, () => k.cloners.create(ownVnet(v), cloner, o));
+  return entries.map((e) => k.wrap(e)) as [Ifnet, ...Ifnet[]];
+}
+
+/**
+ * Destroys what one create made, all of it. Of several callers one wins.
+ *
+ * @throws {SoftcError} `SOFTC_IF_GONE` (ENXIO) for the loser, `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_WEDGED`
+ */
+export function ifCloneDestroy(i: Ifnet): Promise<void> {
+  const { k, e } = own(i, "destroy");
+  return k.structural(`destroy ${e.name}`, () => k.cloners.destroy(e));
+}
+
+/**
+ * Detaches an interface. Cannot be refused; a second call gets the first one's promise. Resolves when no hook
+ * runs or can be entered.
+ *
+ * @throws {SoftcError} `SOFTC_IF_WEDGED` when a hook did not answer
+ */
+export function ifDetach(i: Ifnet): Promise<void> {
+  const { k, e } = own(i, "detach");
+  return k.structural(`detach ${e.name}`, () => detachEntry(k.ifs, e));
+}
+
+/**
+ * Moves an interface to another vnet. Use the Ifnet of the result from then on: the old handle answers `moved`.
+ *
+ * @throws {SoftcError} `SOFTC_VNET_SAME`, `SOFTC_IF_EXISTS`, `SOFTC_VNET_VETO`, `SOFTC_VNET_OVERDUE`, `SOFTC_VNET_STATE`: the interface stays as it was;
+ * `SOFTC_VNET_LOST` (ENODEV): another operation won; `SOFTC_VNET_REASSIGN`: it was detached
+ */
+export async function ifVmove(
+  i: Ifnet,
+  to: Vnet,
+  o: Omit<VmoveOptions, "fromClosing"> = {},
+): Promise<VmoveResult> {
+  const { k, e } = own(i, "move");
+  if (kernelOf(to) !== k) {
+    throw new SoftcError("SOFTC_VNET_ARGUMENT", `Cannot move ${e.name} to another kernel`);
+  }
+  if (k.ifs.resolve(i.handle) !== "live") {
+    throw new SoftcError("SOFTC_IF_GONE", `Cannot move ${e.name}`, {
+      state: k.ifs.resolve(i.handle),
+      wanted: "live",
+    });
+  }
+  const counts = await k.structural(`move ${e.name}`, () => vmove(k.ifs, e, ownVnet(to), o));
+  return { ifnet: k.wrap(e), ...counts };
+}
+
+/** Makes a vnet inside another. @throws {SoftcError} `SOFTC_VNET_EXISTS`, `SOFTC_VNET_ARGUMENT`, `SOFTC_VNET_FULL`, what a constructor threw */
+export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
+  const k = kernelOf(parent);
+  return k.structural(
+    `make vnet "${name}"`,
+    () => Promise.resolve().then(() => k.adopt(k.vnetTable.create(ownVnet(parent), name))),
+  );
+}
+
+/** Destroys a vnet: what it borrowed goes home first, what it owns is destroyed. @throws {SoftcError} `SOFTC_VNET_ORDER`, `SOFTC_VNET_STATE`, `SOFTC_IF_WEDGED` */
+export function vnetDestroy(v: Vnet): Promise<void> {
+  const k = kernelOf(v);
+  return k.structural(`destroy vnet "${v.name}"`, () => k.vnetTable.destroy(ownVnet(v)));
+}
+
+/** A section that may stay open across an await. */
+export interface AsyncSection extends Disposable {
+  /** Who opened it. */
+  readonly opener: string;
+  /** Closes it; closing twice throws SOFTC_EPOCH_CLOSED. */
+  close(): void;
+}
+
+/**
+ * Opens an async section: it keeps what it found alive across awaits, and is named when a grace period waits
+ * for it. One of 64; close it soon.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_FULL`
+ */
+export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
+  const { arena, parts } = ownKernel(kernel);
+  const { a, plan } = arena;
+  for (let i = 0; i < ASYNC.RECORDS; i++) {
+    const base = plan.async + i * ASYNC.WORDS;
+    const seq = load(a, base + ASYNC.record);
+    if ((seq & 1) === 1 || cas(a, base + ASYNC.record, seq, seq + 1) !== seq) continue;
+    a[base + ASYNC.cpu] = parts.cpu.id;
+    a[base + ASYNC.openedAt] = parts.cpu.clock.now();
+    nameAsync(arena, base, opener);
+    let open = true;
+    const close = (): void => {
+      if (!open) {
+        throw new SoftcError("SOFTC_EPOCH_CLOSED", `Cannot close the section of "${opener}"`, {
+          state: "closed",
+          wanted: "open",
+        });
+      }
+      open = false;
+      add(a, base + ASYNC.record, 1);
+      parts.cpu.ring(0);
+    };
+    return { opener, close, [Symbol.dispose]: () => open ? close() : undefined };
+  }
+  throw new SoftcError("SOFTC_EPOCH_FULL", `Cannot open a section for "${opener}"`, {
+    state: `${ASYNC.RECORDS} are open`,
+    wanted: "a free record",
+  });
+}
+
+/** Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call. */
+export function epochCall(kernel: Kernel, fn: () => void): void {
+  ownKernel(kernel).callbacks.call(fn);
+}
+
+/** Resolves when every callback queued before has run. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook */
+export function epochDrain(kernel: Kernel): Promise<void> {
+  const k = ownKernel(kernel);
+  return k.structural("drain epoch callbacks", () => k.drain());
+}
+
+/**
+ * Begins up to `n` packets of `len` bytes to send, in a section. Fewer when mbufs run out; never throws for that.
+ * The batch is the caller's until `ifOutput` takes it or `freeAll` drops it.
+ */
+export function mAlloc(s: Section, n: number, len: number): Batch {
+  const net = netOf(s);
+  if (!(Number.isInteger(len) && len >= 0 && len <= MAX_PACKET)) {
+    throw new SoftcError("SOFTC_MBUF_RANGE", `Cannot allocate packets of ${len} bytes`, {
+      wanted: `0 to ${MAX_PACKET}`,
+    });
+  }
+  const b = new PacketBatch(net.cpu.pool).reset(0, DROP.refused, "output (dropped)");
+  b.n = net.cpu.pool.alloc(b.ids, 0, Math.max(0, Math.min(n | 0, b.ids.length)), BORN.stack, len);
+  return b;
+}
+
+/** Whether a section is one of this package's, and open. */
+export function isSection(s: unknown): s is Section {
+  return s instanceof NetSection && s.seq === s.net.cpu.epoch.seq;
+}
+
+/** A packet generator that runs. */
+export interface Pktgen {
+  /** Stops every sender; resolves with what each CPU did. */
+  stop(): Promise<readonly StreamCounts[]>;
+}
+
+/** What a generator sends. */
+export interface PktgenOptions {
+  /** The vnet that sends; the interface is looked up in it for every batch. */
+  readonly vnet: Vnet;
+  /** The interface, by slot: a stream goes on when it comes back to the vnet. */
+  readonly ifnet: Ifnet;
+  /** CPUs that send; all unless told. */
+  readonly cpus?: readonly number[];
+  /** Packets per batch, 1 to 256; 32 unless told. */
+  readonly batch?: number;
+  /** The frame, from its Ethernet header on: 14 to 1984 bytes. */
+  readonly frame: Uint8Array;
+  /** Packets per CPU; endless unless told. */
+  readonly count?: number;
+}
+
+/** Starts senders at full rate. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU` */
+export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
+  const k = kernelOf(o.vnet);
+  const { e } = own(o.ifnet, "send through");
+  const batch = o.batch ?? 32;
+  const cpus = o.cpus ?? k.control.everyCpu;
+  if (!(Number.isInteger(batch) && batch >= 1 && batch <= 256)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send batches of ${batch}`, {
+      wanted: "1 to 256 packets",
+    });
+  }
+  if (o.frame.length < 14 || o.frame.length > MAX_PACKET) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send frames of ${o.frame.length} bytes`, {
+      wanted: `14 to ${MAX_PACKET}`,
+    });
+  }
+  for (const c of cpus) {
+    if (!(Number.isInteger(c) && c >= 0 && c < k.cpus)) {
+      throw new SoftcError("SOFTC_DEV_CPU", `Cannot send from CPU ${c}`, { wanted: `0 to ${k.cpus - 1}` });
+    }
+  }
+  const id = k.nextStream++;
+  const facts: StreamFacts = {
+    id,
+    vnet: o.vnet.id,
+    index: e.index,
+    batch,
+    frame: [...o.frame],
+    count: o.count ?? 0,
+  };
+  await k.control.askAll(cpus, MAIL.pktgen, { a: 1, text: JSON.stringify(facts), label: "start pktgen" });
+  return {
+    stop: async () =>
+      await k.control.askAll(cpus, MAIL.pktgen, { a: 2, b: id, label: "stop pktgen" }) as StreamCounts[],
+  };
+}
+
+/** Takes and throws away every valid IP packet that comes to a vnet (RFC 863), on the CPU where it came in. */
+export function discard(v: Vnet): Service {
+  return startDiscard(kernelOf(v).arena, ownVnet(v));
+}

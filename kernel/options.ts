@@ -1,0 +1,53 @@
+/** Options of boot, checked once. @module */
+import { SoftcError } from "../core/error.ts";
+import type { ArenaConfig } from "../core/memory/arena.ts";
+import { MAGAZINE } from "../core/memory/arena.ts";
+import { MAX_IFNETS } from "../core/net/handle.ts";
+
+/** How a kernel is booted. */
+export interface BootOptions {
+  /** CPUs: threads of the kernel, 1 to 16; 1 unless told. CPU 0 is the calling thread, the others are workers. */
+  readonly cpus?: number;
+  /** Bytes of the arena, 1 MiB to 2 GiB; 64 MiB unless told. Half of it is packet buffers. */
+  readonly arena?: number;
+  /** Slots for interfaces; one per 8 KiB of arena unless told. */
+  readonly ifnets?: number;
+  /** Packet buffers, rounded down to a multiple of 64; half the arena unless told. */
+  readonly mbufs?: number;
+  /** The sanitizer: touching freed memory throws and names who freed it. Slower. */
+  readonly debug?: boolean;
+  /** `"virtual"`: time moves only by `kernel.advance(ms)`. */
+  readonly clock?: "real" | "virtual";
+  /** Milliseconds that a driver's hook may take before its interface is wedged; 5000 unless told. */
+  readonly hookDeadline?: number;
+  /** Aborting it shuts the kernel down. */
+  readonly signal?: AbortSignal;
+  /** Told of every fault: a hook that threw, an instance taken down. */
+  onFault?(e: SoftcError): void;
+  /** Told of every line that a driver logs. */
+  onLog?(line: string): void;
+}
+
+/** The arena's sizes for given options. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` */
+export function arenaConfig(o: BootOptions): ArenaConfig {
+  const cpus = whole("cpus", o.cpus ?? 1, 1, 16);
+  const bytes = whole("arena", o.arena ?? 64 * 2 ** 20, 2 ** 20, 2 ** 31);
+  const ifnets = whole("ifnets", o.ifnets ?? Math.max(64, Math.min(8192, bytes >> 13)), 2, MAX_IFNETS);
+  const mbufs = whole("mbufs", o.mbufs ?? bytes >> 12, MAGAZINE, 2 ** 17);
+  whole("hookDeadline", o.hookDeadline ?? 5000, 1, 2 ** 31);
+  return {
+    bytes,
+    cpus,
+    ifnets,
+    vnets: Math.max(64, ifnets >> 1),
+    mbufs: mbufs - mbufs % MAGAZINE,
+    debug: o.debug === true,
+  };
+}
+
+function whole(name: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new SoftcError("SOFTC_BOOT_ARGUMENT", `Cannot boot with ${name} ${String(value)}`, {
+    wanted: `a whole number from ${min} to ${max}`,
+  });
+}

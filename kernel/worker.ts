@@ -1,0 +1,44 @@
+/**
+ * The entry of CPUs 1 to n: a worker that opens the arena and runs the pump.
+ *
+ * @module
+ */
+import { plainError } from "../core/cpu/cpu.ts";
+import { workerPump } from "../core/cpu/pump.ts";
+import { Arena, type ArenaConfig } from "../core/memory/arena.ts";
+import { assemble, clockOf } from "./cpu_kernel.ts";
+import { openEndpoint } from "./endpoint.ts";
+import { yieldToLoop } from "./yield.ts";
+
+/** What CPU 0 sends first. */
+export interface CpuStart {
+  readonly id: number;
+  readonly memory: WebAssembly.Memory;
+  readonly config: ArenaConfig;
+  readonly virtualClock: boolean;
+}
+
+/** How the worker's life goes, as it tells CPU 0. */
+export type CpuNews = { readonly up: true } | { readonly ready: true } | { readonly down: true } | {
+  readonly died: ReturnType<typeof plainError>;
+};
+
+const endpoint = await openEndpoint();
+
+async function run(start: CpuStart): Promise<void> {
+  try {
+    const arena = Arena.open(start.memory, start.config);
+    const { cpu } = assemble(start.id, arena, clockOf(arena, start.virtualClock), {
+      post: (m) => endpoint.post({ port: m }),
+    });
+    endpoint.post({ ready: true } satisfies CpuNews);
+    await workerPump(cpu, yieldToLoop);
+    cpu.pool.flush();
+    endpoint.post({ down: true } satisfies CpuNews);
+  } catch (e) {
+    endpoint.post({ died: plainError(e) } satisfies CpuNews);
+  }
+}
+
+endpoint.listen((message) => void run(message as CpuStart));
+endpoint.post({ up: true } satisfies CpuNews);

@@ -1,0 +1,8 @@
+/**
+ * Virtual networks: `@softc/softc/vnet`.
+ *
+ * @module
+ */
+export { vnetVar } from "./vars.ts";
+export type { VmoveCounts, VmoveOptions } from "./vmove.ts";
+export type { Vnet, VnetVar } from "../core/net/vnet.ts";
