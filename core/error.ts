@@ -131,6 +131,34 @@ export const CODES = {
   SOFTC_PCAP_BAD: { errno: "EINVAL", fix: "give a whole pcap or pcapng file; the message names the offset" },
   SOFTC_PCAP_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_PCAP_FILE: { errno: "ENOENT", fix: "give a path or URL that can be read, and allow reading it" },
+  SOFTC_IF_UNKNOWN: { errno: "ENOENT", fix: "name an interface that exists, as NAME, VNET:NAME or HANDLE" },
+  SOFTC_VNET_UNKNOWN: { errno: "ENOENT", fix: "name a vnet that exists" },
+  SOFTC_LAB_BAD: {
+    errno: "EINVAL",
+    fix: "mend the lab file where the message says; docs/lab.schema.json has the shape",
+  },
+  SOFTC_LAB_FILE: { errno: "ENOENT", fix: "give the path of a lab file that can be read" },
+  SOFTC_LAB_APPLY: { fix: "look at the cause; every step that was done is undone" },
+  SOFTC_LAB_BUSY: { errno: "EBUSY", fix: "wait until the apply under way has ended" },
+  SOFTC_API_INPUT: { errno: "EINVAL", fix: "send what /openapi.json describes" },
+  SOFTC_API_TOKEN: { errno: "EPERM", fix: "send the token that start printed: Authorization: Bearer TOKEN" },
+  SOFTC_API_HOST: {
+    errno: "EPERM",
+    fix: "use the address that start printed; names that resolve to it are refused",
+  },
+  SOFTC_API_ORIGIN: { errno: "EPERM", fix: "call from the API's own page, or without a browser" },
+  SOFTC_API_UNKNOWN: { errno: "ENOENT", fix: "use a path of /openapi.json" },
+  SOFTC_API_METHOD: { errno: "EOPNOTSUPP", fix: "use a method that the Allow header names" },
+  SOFTC_API_SIZE: { errno: "EINVAL", fix: "send a smaller body, or start with a higher limit" },
+  SOFTC_API_MEDIA: { errno: "EINVAL", fix: "send Content-Type: application/json" },
+  SOFTC_API_LIMIT: { errno: "EBUSY", fix: "wait as long as Retry-After says, or start with a higher limit" },
+  SOFTC_API_MODULE: {
+    errno: "EPERM",
+    fix: "start with --allow-module PREFIX; built-in drivers (softc:NAME) are always allowed",
+  },
+  SOFTC_API_INTERNAL: { fix: "look at the server's log; report it with the request" },
+  SOFTC_API_LISTEN: { errno: "EBUSY", fix: "choose a free port or socket path" },
+  SOFTC_API_CONNECT: { errno: "ENXIO", fix: "start a system first: softc start" },
 } as const satisfies Record<`SOFTC_${string}`, CodeRow>;
 
 /** A stable error code. */

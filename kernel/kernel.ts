@@ -61,6 +61,8 @@ export interface Inspection {
   readonly workers: string[];
   readonly waits: string[];
   readonly timers: string[];
+  /** Bytes of the arena that hang off interfaces, sockets and taps now. */
+  readonly arenaUsed: number;
 }
 
 /** A running kernel. It keeps its process alive until it is shut down. */
@@ -302,6 +304,7 @@ export class KernelObject implements Kernel {
         ...(this.#keepAlive === undefined ? [] : ["keep alive"]),
         ...Array.from({ length: this.parts.cpu.timers.size }, () => "timer of cpu 0"),
       ],
+      arenaUsed: this.control.heap.used * 4,
     };
   }
 

@@ -97,8 +97,10 @@ export class Control {
 
   /** Posts a message that wants no answer. CPU 0's own runs at once. */
   post(k: number, kind: number, a = 0, b = 0, c = 0, d = 0): void {
-    if (k === 0) this.cpu.handle({ kind, ticket: 0, a, b, c, d, text: "" });
-    else this.#senders[k]!.post([kind, 0, a, b, c, d]);
+    if (k === 0) {
+      this.cpu.handle({ kind, ticket: 0, a, b, c, d, text: "" });
+      this.cpu.ring(0);
+    } else this.#senders[k]!.post([kind, 0, a, b, c, d]);
   }
 
   /** Asks CPU `k` and resolves with its answer; CPU 0's own handler runs at once. */
@@ -107,6 +109,8 @@ export class Control {
     if (k === 0) {
       try {
         const answer = this.cpu.handle({ kind, ticket: 0, a, b, c, d, text });
+        // What it handed to the sources of this CPU waits for its pump.
+        this.cpu.ring(0);
         const pending = answer instanceof Promise ? this.cpu.track(answer) : Promise.resolve(answer);
         return o.deadline === undefined || !(answer instanceof Promise)
           ? pending

@@ -158,15 +158,15 @@ export class Cpu {
       } catch (e) {
         this.#fail(ticket, e);
       }
-      if (m.kind === MAIL.park) this.#stayParked();
+      if (m.kind === MAIL.park) this.#stayParked(m.a);
     }
     return any;
   }
 
-  /** Stops the whole thread, its event loop too, until CPU 0 clears the park word: nothing here changes a counter. */
-  #stayParked(): void {
+  /** Stops the whole thread, its event loop too, until CPU 0 has ended check `round`: nothing here changes a counter. */
+  #stayParked(round: number): void {
     const word = this.#bell + CPU.parked;
-    until(this.arena.a, [word], () => load(this.arena.a, word) === 0);
+    until(this.arena.a, [word], () => ((load(this.arena.a, word) - round) | 0) >= 0);
   }
 
   /** Whether mail waits. */

@@ -47,7 +47,9 @@ export class Scope {
   readonly #timers = new Set<TimerEntry>();
   readonly #bells = new Set<() => void>();
   readonly #tasks = new Set<Promise<unknown>>();
-  readonly #abort = new AbortController();
+  /** Made when somebody asks for the signal: most instances never do. */
+  #abort: AbortController | undefined;
+  #reason: unknown;
   #closed = false;
 
   constructor(cpu: Cpu, interrupts: Interrupts, name: string, guard: Guard) {
@@ -59,6 +61,10 @@ export class Scope {
 
   /** Aborts when the scope begins to close. */
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#closed || this.#reason !== undefined) this.#abort.abort(this.#reason ?? this.#closing());
+    }
     return this.#abort.signal;
   }
 
@@ -119,7 +125,8 @@ export class Scope {
 
   /** Aborts the signal without closing: the device is gone. */
   abort(reason: unknown): void {
-    this.#abort.abort(reason);
+    this.#reason = reason;
+    this.#abort?.abort(reason);
   }
 
   /** Forbids re-arming, cancels, then waits for what runs. Idempotent. */
@@ -129,13 +136,17 @@ export class Scope {
     this.#timers.clear();
     for (const run of this.#bells) this.#interrupts.forget(run);
     this.#bells.clear();
-    this.#abort.abort(new SoftcError("SOFTC_DEV_SCOPE", `${this.#name} is closing`));
+    this.#abort?.abort(this.#closing());
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }
 
   /** Whether closing it needs no wait. */
   get idle(): boolean {
     return this.#tasks.size === 0;
+  }
+
+  #closing(): SoftcError {
+    return new SoftcError("SOFTC_DEV_SCOPE", `${this.#name} is closing`);
   }
 
   #open(what: string): void {

@@ -97,6 +97,8 @@ export class Interfaces implements RefHolder {
   pastTotals: Record<string, number> = {};
   readonly #names = new Map<number, Map<string, IfEntry>>();
   readonly #reserved = new Map<number, Map<string, string>>();
+  readonly #pastKeys: string[] = [];
+  #pastNext = 0;
   #lowest = 1;
   #highest = 0;
   #count = 0;
@@ -404,12 +406,17 @@ export class Interfaces implements RefHolder {
   }
 
   #remember(e: IfEntry): void {
-    if (this.past.size >= PAST) {
-      const [key, row] = this.past.entries().next().value!;
-      this.past.delete(key);
+    // A ring of keys: taking the oldest key out of a Map by iteration walks over every deleted one.
+    const slot = this.#pastNext++ % PAST;
+    const oldest = this.#pastKeys[slot];
+    const row = oldest === undefined ? undefined : this.past.get(oldest);
+    if (row !== undefined) {
+      this.past.delete(oldest!);
       for (const [k, v] of Object.entries(row.counters)) this.pastTotals[k] = (this.pastTotals[k] ?? 0) + v;
     }
-    this.past.set(`${e.index}:${e.born}`, { name: e.name, counters: e.final! });
+    const key = `${e.index}:${e.born}`;
+    this.#pastKeys[slot] = key;
+    this.past.set(key, { name: e.name, counters: e.final! });
   }
 
   #usable(index: number): boolean {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { notify, store } from "../doors/arena.ts";
+import { get, notify, store } from "../doors/arena.ts";
 import type { Control } from "../cpu/control.ts";
 import { MAIL } from "../cpu/mailbox.ts";
 import { type Arena, CPU } from "../memory/arena.ts";
@@ -41,17 +41,18 @@ const PARK_DEADLINE = 5000;
 export async function takeLedger(control: Control): Promise<Ledger> {
   const { arena } = control.cpu;
   const others = control.everyCpu.slice(1);
+  // One check at a time: a second would find CPUs parked by the first.
+  await control.exclusive("ledger");
+  // The word counts checks that are over. A flag would be seen set again by a CPU that still sleeps on the last one.
+  const round = (get(arena.a, arena.cpuAt(0) + CPU.parked) + 1) | 0;
   const release = (): void => {
-    for (const k of others) {
-      store(arena.a, arena.cpuAt(k) + CPU.parked, 0);
+    for (const k of control.everyCpu) {
+      store(arena.a, arena.cpuAt(k) + CPU.parked, round);
       notify(arena.a, arena.cpuAt(k) + CPU.parked);
     }
   };
-  // One check at a time: a second would find CPUs parked by the first.
-  await control.exclusive("ledger");
-  for (const k of others) store(arena.a, arena.cpuAt(k) + CPU.parked, 1);
   try {
-    await control.askAll(others, MAIL.park, { label: "ledger: park", deadline: PARK_DEADLINE });
+    await control.askAll(others, MAIL.park, { a: round, label: "ledger: park", deadline: PARK_DEADLINE });
     // From here to `release` is one piece of synchronous code: CPU 0 stands still too.
     return books(arena);
   } finally {

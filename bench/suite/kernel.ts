@@ -1,0 +1,291 @@
+/** Cases of a whole kernel: transmit, vmove under load, create and destroy. @module */
+import {
+  boot,
+  ifCloneCreate,
+  ifCloneDestroy,
+  type Ifnet,
+  ifVmove,
+  type Kernel,
+  type Pktgen,
+  pktgen,
+  vnetCreate,
+  vnetDestroy,
+} from "../../mod.ts";
+import { yieldToLoop } from "../../kernel/yield.ts";
+import type { Case } from "../harness.ts";
+
+const HOMED = new URL("../plugins/homed.ts", import.meta.url);
+
+/** A frame of `bytes` bytes of a locally administered address. */
+export function frame(bytes: number): Uint8Array {
+  const f = new Uint8Array(bytes);
+  f.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]);
+  return f;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Packets that left through an interface per second, in millions, over `ms` milliseconds. */
+async function rate(i: Ifnet, ms: number): Promise<number> {
+  const before = i.counters.opackets;
+  const start = performance.now();
+  await sleep(ms);
+  return (i.counters.opackets - before) / (performance.now() - start) / 1e3;
+}
+
+async function checked(kernel: Kernel, streams: Pktgen[] = []): Promise<void> {
+  for (const s of streams) await s.stop();
+  const { unaccounted, leaks } = await kernel.shutdown();
+  if (unaccounted !== 0 || leaks.length > 0) {
+    throw new Error(`${unaccounted} packets unaccounted for; leaks: ${leaks.join(", ")}`);
+  }
+}
+
+/** A stream that runs only while it is sampled, so that cases of one group do not disturb each other. */
+function transmitCase(
+  o: {
+    group: string;
+    name: string;
+    cpus: number;
+    batch: number;
+    bytes: number;
+    ring: boolean;
+    against?: string;
+  },
+): Case {
+  return {
+    group: o.group,
+    name: o.name,
+    unit: "Mpps",
+    ...(o.against === undefined ? {} : { against: o.against }),
+    workers: o.cpus > 1,
+    setup: async () => {
+      const kernel = await boot({ cpus: o.cpus });
+      await kernel.modules.load(o.ring ? HOMED : "softc:null");
+      const [i] = await ifCloneCreate(kernel.vnet0, o.ring ? "homed" : "null", o.ring ? { cpu: 1 } : {});
+      await i.up();
+      const senders = o.ring ? [0] : Array.from({ length: o.cpus }, (_, k) => k);
+      return {
+        sample: async (ms) => {
+          const stream = await pktgen({
+            vnet: kernel.vnet0,
+            ifnet: i,
+            cpus: senders,
+            batch: o.batch,
+            frame: frame(o.bytes),
+          });
+          const mpps = await rate(i, ms);
+          await stream.stop();
+          return mpps;
+        },
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+const transmitCases: Case[] = [
+  ...[64, 1500].flatMap((bytes) =>
+    [1, 8, 32, 64].map((batch) =>
+      transmitCase({
+        group: `transmit run to completion, ${bytes} B`,
+        name: `batch ${batch}, one CPU`,
+        cpus: 1,
+        batch,
+        bytes,
+        ring: false,
+      })
+    )
+  ),
+  ...[64, 1500].flatMap((bytes) =>
+    [1, 8, 32, 64].map((batch) =>
+      transmitCase({
+        group: `transmit through a ring, ${bytes} B`,
+        name: `batch ${batch}, CPU 0 to CPU 1`,
+        cpus: 2,
+        batch,
+        bytes,
+        ring: true,
+      })
+    )
+  ),
+  ...[1, 2].map((cpus) =>
+    transmitCase({
+      group: "scale",
+      name: `${cpus} CPU${cpus > 1 ? "s" : ""}, batch 32, 64 B`,
+      cpus,
+      batch: 32,
+      bytes: 64,
+      ring: false,
+      ...(cpus > 1 ? { against: "1 CPU, batch 32, 64 B" } : {}),
+    })
+  ),
+];
+
+/** Moves per second, and the blackout's percentile, with both CPUs sending from both vnets. */
+function vmoveCase(
+  name: string,
+  unit: string,
+  value: (blackouts: number[], seconds: number) => number,
+): Case {
+  return {
+    group: "vmove under load, 2 CPUs",
+    name,
+    unit,
+    workers: true,
+    setup: async () => {
+      const kernel = await boot({ cpus: 2 });
+      await kernel.modules.load("softc:null");
+      const vnets = [await vnetCreate(kernel.vnet0, "a"), await vnetCreate(kernel.vnet0, "b")] as const;
+      let [i] = await ifCloneCreate(vnets[0], "null");
+      await i.up();
+      let turn = 0;
+      const start = (): Promise<Pktgen[]> =>
+        Promise.all(vnets.map((vnet) => pktgen({ vnet, ifnet: i, frame: frame(64) })));
+      return {
+        sample: async (ms) => {
+          const streams = await start();
+          const blackouts: number[] = [];
+          const begin = performance.now();
+          while (performance.now() - begin < ms) {
+            const r = await ifVmove(i, vnets[++turn & 1]!);
+            i = r.ifnet;
+            blackouts.push(r.blackoutNs / 1e3);
+            await yieldToLoop();
+          }
+          const seconds = (performance.now() - begin) / 1e3;
+          for (const s of streams) await s.stop();
+          return value(blackouts.sort((x, y) => x - y), seconds);
+        },
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+const percentile = (sorted: number[], p: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]!;
+
+/** Interfaces created and destroyed per second. */
+function lifeCase(cpus: number, parallel: number): Case {
+  return {
+    group: "create + destroy",
+    name: `${cpus} CPU${cpus > 1 ? "s" : ""}, ${
+      parallel === 1 ? "one after the other" : `${parallel} at once`
+    }`,
+    unit: "ifnets/s",
+    workers: cpus > 1,
+    setup: async () => {
+      const kernel = await boot({ cpus });
+      await kernel.modules.load("softc:null");
+      return {
+        sample: async (ms) => {
+          const start = performance.now();
+          let n = 0;
+          while (performance.now() - start < ms) {
+            const made = await Promise.all(
+              Array.from({ length: parallel }, () => ifCloneCreate(kernel.vnet0, "null")),
+            );
+            await Promise.all(made.map(([i]) => ifCloneDestroy(i)));
+            n += parallel;
+          }
+          return n / (performance.now() - start) * 1e3;
+        },
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+/** 512 epairs that go with their vnet. */
+function massCase(name: string, unit: string, value: (ms: number, graces: number) => number): Case {
+  return {
+    group: "512 epairs destroyed with their vnet, 2 CPUs",
+    name,
+    unit,
+    workers: true,
+    setup: async () => {
+      const kernel = await boot({ cpus: 2 });
+      await kernel.modules.load("softc:epair");
+      return {
+        sample: async () => {
+          const v = await vnetCreate(kernel.vnet0, "mass");
+          await Promise.all(Array.from({ length: 512 }, () => ifCloneCreate(v, "epair")));
+          const graces = kernel.gracePeriods;
+          const start = performance.now();
+          await vnetDestroy(v);
+          return value(performance.now() - start, kernel.gracePeriods - graces);
+        },
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+/** What a vnet with a loopback costs, mean over 1,024: arena and heap. */
+const vnetCost: Case = {
+  group: "memory",
+  name: "a vnet with a loopback, mean over 1,024",
+  unit: "KiB",
+  setup: async () => {
+    const kernel = await boot({ cpus: 2 });
+    await kernel.modules.load("softc:loopback");
+    let round = 0;
+    return {
+      sample: async () => {
+        const N = 1024;
+        const gc = (globalThis as { gc?: () => void }).gc;
+        gc?.();
+        const before = Deno.memoryUsage().heapUsed + kernel.inspect().arenaUsed;
+        round++;
+        const vnets = await Promise.all(
+          Array.from({ length: N }, (_, i) => vnetCreate(kernel.vnet0, `v${round}-${i}`)),
+        );
+        await Promise.all(vnets.map((v) => ifCloneCreate(v, "lo")));
+        gc?.();
+        const after = Deno.memoryUsage().heapUsed + kernel.inspect().arenaUsed;
+        await Promise.all(vnets.map((v) => vnetDestroy(v)));
+        return (after - before) / N / 1024;
+      },
+      teardown: () => checked(kernel),
+    };
+  },
+};
+
+/** Vnets made and destroyed, one after the other. */
+const vnetLife: Case = {
+  group: "vnet",
+  name: "create + destroy an empty vnet",
+  unit: "us",
+  setup: async () => {
+    const kernel = await boot({ cpus: 1 });
+    return {
+      sample: async (ms) => {
+        const start = performance.now();
+        let n = 0;
+        while (performance.now() - start < ms) {
+          await vnetDestroy(await vnetCreate(kernel.vnet0, "x"));
+          n++;
+        }
+        return (performance.now() - start) * 1e3 / n;
+      },
+      teardown: () => checked(kernel),
+    };
+  },
+};
+
+/** The cases. */
+export const kernelCases: Case[] = [
+  ...transmitCases,
+  vmoveCase("moves", "moves/s", (b, s) => b.length / s),
+  vmoveCase("blackout p50", "us", (b) => percentile(b, 0.5)),
+  vmoveCase("blackout p99", "us", (b) => percentile(b, 0.99)),
+  lifeCase(1, 1),
+  lifeCase(1, 64),
+  lifeCase(2, 1),
+  lifeCase(2, 64),
+  massCase("time", "ms", (ms) => ms),
+  massCase("grace periods", "periods", (_, graces) => graces),
+  vnetLife,
+  vnetCost,
+];
