@@ -5,6 +5,7 @@
  */
 export { CODES, isSoftcError, SoftcError } from "./core/error.ts";
 export type { Code, Errno, ErrorDetail } from "./core/error.ts";
+export type { AsyncSection } from "./core/epoch/async.ts";
 export type { Clock } from "./core/doors/clock.ts";
 export { DROP, DROP_TEXT } from "./core/memory/counters.ts";
 export type { DropReason, IfCounter, IfCounters } from "./core/memory/counters.ts";
@@ -49,7 +50,7 @@ export {
   vnetCreate,
   vnetDestroy,
 } from "./kernel/api.ts";
-export type { AsyncSection, Pktgen, PktgenOptions, VmoveResult } from "./kernel/api.ts";
+export type { Pktgen, PktgenOptions, VmoveResult } from "./kernel/api.ts";
 export { boot } from "./kernel/kernel.ts";
 export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kernel.ts";
 export type { BootOptions } from "./kernel/options.ts";

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { add, cas, load } from "../core/doors/arena.ts";
-import { nameAsync } from "../core/epoch/epoch.ts";
+import { type AsyncSection, openAsync } from "../core/epoch/async.ts";
 import { SoftcError } from "../core/error.ts";
-import { ASYNC } from "../core/memory/arena.ts";
 import type { Batch } from "../core/memory/batch.ts";
 import { PacketBatch } from "../core/memory/batch.ts";
 import { BORN, DROP } from "../core/memory/counters.ts";
@@ -128,14 +126,6 @@ export function vnetDestroy(v: Vnet): Promise<void> {
   return k.structural(`destroy vnet "${v.name}"`, () => k.vnetTable.destroy(ownVnet(v)));
 }
 
-/** A section that may stay open across an await. */
-export interface AsyncSection extends Disposable {
-  /** Who opened it. */
-  readonly opener: string;
-  /** Closes it; closing twice throws SOFTC_EPOCH_CLOSED. */
-  close(): void;
-}
-
 /**
  * Opens an async section: it keeps what it found alive across awaits, and is named when a grace period waits
  * for it. One of 64; close it soon.
@@ -143,33 +133,8 @@ export interface AsyncSection extends Disposable {
  * @throws {SoftcError} `SOFTC_EPOCH_FULL`
  */
 export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
-  const { arena, parts } = ownKernel(kernel);
-  const { a, plan } = arena;
-  for (let i = 0; i < ASYNC.RECORDS; i++) {
-    const base = plan.async + i * ASYNC.WORDS;
-    const seq = load(a, base + ASYNC.record);
-    if ((seq & 1) === 1 || cas(a, base + ASYNC.record, seq, seq + 1) !== seq) continue;
-    a[base + ASYNC.cpu] = parts.cpu.id;
-    a[base + ASYNC.openedAt] = parts.cpu.clock.now();
-    nameAsync(arena, base, opener);
-    let open = true;
-    const close = (): void => {
-      if (!open) {
-        throw new SoftcError("SOFTC_EPOCH_CLOSED", `Cannot close the section of "${opener}"`, {
-          state: "closed",
-          wanted: "open",
-        });
-      }
-      open = false;
-      add(a, base + ASYNC.record, 1);
-      parts.cpu.ring(0);
-    };
-    return { opener, close, [Symbol.dispose]: () => open ? close() : undefined };
-  }
-  throw new SoftcError("SOFTC_EPOCH_FULL", `Cannot open a section for "${opener}"`, {
-    state: `${ASYNC.RECORDS} are open`,
-    wanted: "a free record",
-  });
+  const { arena, parts: { cpu } } = ownKernel(kernel);
+  return openAsync(arena, cpu.id, cpu.clock.now(), opener, () => cpu.ring(0));
 }
 
 /** Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call. */

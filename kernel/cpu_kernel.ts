@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Cpu, type Port } from "../core/cpu/cpu.ts";
+import { Callbacks, RemoteGrace } from "../core/cpu/callbacks.ts";
+import { Cpu, plainError, type Port } from "../core/cpu/cpu.ts";
 import { Instances } from "../core/device/instances.ts";
 import { watchDoor } from "../core/doors/arena.ts";
 import { type Clock, realClock } from "../core/doors/clock.ts";
@@ -23,14 +24,29 @@ export interface CpuParts {
   readonly instances: Instances;
 }
 
-/** Puts a CPU together. The sources are polled in this order: what came in before what goes out before what is made. */
-export function assemble(id: number, arena: Arena, clock: Clock, port: Port): CpuParts {
+/**
+ * Puts a CPU together. `grace` is CPU 0's way to a grace period; the others ask by mail.
+ *
+ * The sources are polled in this order: what came in before what goes out before what is made.
+ */
+export function assemble(
+  id: number,
+  arena: Arena,
+  clock: Clock,
+  port: Port,
+  grace?: () => Promise<void>,
+): CpuParts {
   const sanitizer = arena.plan.config.debug ? new Sanitizer(arena, id, clock) : undefined;
   if (sanitizer !== undefined) sanitizer.after(watchDoor(sanitizer));
   const cpu = new Cpu(id, arena, clock, port, sanitizer);
   const net = new Net(cpu);
   net.domains.push(...inetDomains());
-  const instances = new Instances(cpu, net, (url) => import(url));
+  const remote = grace === undefined ? new RemoteGrace(cpu) : undefined;
+  const callbacks = new Callbacks(
+    grace ?? (() => remote!.wait()),
+    (e) => cpu.report({ kind: "panic", label: "epoch callback", error: plainError(e) }),
+  );
+  const instances = new Instances(cpu, net, (url) => import(url), callbacks);
   cpu.sources.push(
     { poll: (budget) => pollInput(net, budget), waits: () => inputWaits(net) },
     { poll: (budget) => pollQueues(net, budget), waits: () => queuesWait(net) },

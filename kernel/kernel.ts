@@ -5,7 +5,7 @@
  */
 import type { Report } from "../core/cpu/cpu.ts";
 import { revive } from "../core/cpu/cpu.ts";
-import { Callbacks } from "../core/cpu/callbacks.ts";
+import type { Callbacks } from "../core/cpu/callbacks.ts";
 import { Control, type Pending } from "../core/cpu/control.ts";
 import { MAIL } from "../core/cpu/mailbox.ts";
 import { controlPump } from "../core/cpu/pump.ts";
@@ -171,14 +171,24 @@ export class KernelObject implements Kernel {
     this.arena = arena;
     this.options = o;
     const clock = clockOf(arena, o.clock === "virtual");
-    this.parts = assemble(0, arena, clock, { post: (m) => this.control.receive(m, 0) });
+    this.parts = assemble(
+      0,
+      arena,
+      clock,
+      { post: (m) => this.control.receive(m, 0) },
+      () => this.control.grace.wait(),
+    );
     const { cpu, net, instances } = this.parts;
     this.control = new Control(cpu);
     this.control.onReport = (r, k) => this.#report(r, k);
     this.events = new Events(() => cpu.clock.now(), () => this.#snapshot());
     this.ifs = new Interfaces(this.control, net, this.events, net.domains);
     cpu.sources.push({ poll: (budget) => this.ifs.taps.poll(budget), waits: () => this.ifs.taps.waits() });
-    this.callbacks = new Callbacks(() => this.control.grace.wait(), (e) => this.#fault("epoch callback", e));
+    this.callbacks = instances.callbacks;
+    this.control.on(
+      MAIL.grace,
+      (m, k) => void this.control.grace.wait().then(() => this.control.post(k, MAIL.grace, m.a)),
+    );
     const wrap = (e: IfEntry): Ifnet => this.wrap(e);
     this.vnetTable = new VnetTable(this.ifs, wrap, (e) => this.cloners.end(e));
     this.table = new ModuleTable({
@@ -329,7 +339,7 @@ export class KernelObject implements Kernel {
 
   /** Every epoch callback queued before has run. */
   async drain(): Promise<void> {
-    await this.callbacks.drain();
+    await this.control.askAll(this.control.everyCpu, MAIL.drain, { label: "drain epoch callbacks" });
   }
 
   /** The Ifnet of an entry's present link. */

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { Cpu } from "./cpu.ts";
+import { MAIL } from "./mailbox.ts";
 
 /** A CPU's callbacks. `grace` starts a grace period that covers what is queued now, and resolves at its end. */
 export class Callbacks {
@@ -47,5 +49,29 @@ export class Callbacks {
       }
     }
     this.#running = undefined;
+  }
+}
+
+/** Asks CPU 0 for grace periods by mail: what the callbacks of another CPU wait on. */
+export class RemoteGrace {
+  readonly #cpu: Cpu;
+  readonly #waiting = new Map<number, () => void>();
+  #next = 1;
+
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+    cpu.on(MAIL.grace, (m) => {
+      this.#waiting.get(m.a)?.();
+      this.#waiting.delete(m.a);
+    });
+  }
+
+  /** Resolves after a grace period that begins after this call. */
+  wait(): Promise<void> {
+    const id = this.#next++;
+    const done = new Promise<void>((resolve) => this.#waiting.set(id, resolve));
+    this.#cpu.postUp(MAIL.grace, id);
+    // The callbacks run in a microtask: the pump must let those run.
+    return this.#cpu.track(done);
   }
 }

@@ -9,6 +9,7 @@
  */
 import type { Batch } from "../memory/batch.ts";
 import type { Mbuf } from "../memory/mbuf.ts";
+import type { AsyncSection } from "../epoch/async.ts";
 import { SoftcError } from "../error.ts";
 import type { IfChange } from "../net/ifnet.ts";
 import type { Fields, Shared, Struct } from "./struct.ts";
@@ -135,6 +136,10 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R>;
   /** Makes an interrupt: `fn` runs on this CPU after the doorbell was rung. */
   interrupt(fn: () => void): Doorbell;
+  /** Runs `fn` on this CPU outside every section, after a grace period that begins after this call (epoch(9)). Stop waits for it. */
+  epochCall(fn: () => void): void;
+  /** Opens a section that may stay open across an await: for I/O with an interface in hand. @throws {SoftcError} `SOFTC_EPOCH_FULL` */
+  epochOpen(): AsyncSection;
   /** Milliseconds of the kernel's clock. */
   now(): number;
 }

@@ -19,6 +19,8 @@ import type { Gate } from "../net/gate.ts";
 import { ifInput } from "../net/input.ts";
 import type { Net } from "../net/net.ts";
 import type { Dev, DeviceId, Doorbell, Driver, IfDeclaration, Log, Peer, Timer } from "./driver.ts";
+import type { Callbacks } from "../cpu/callbacks.ts";
+import { type AsyncSection, openAsync } from "../epoch/async.ts";
 import { type Interrupts, Scope } from "./scope.ts";
 import { type Fields, Shared } from "./struct.ts";
 
@@ -60,12 +62,12 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   #rx: PacketBatch | undefined;
   readonly #device: number;
 
-  constructor(net: Net, interrupts: Interrupts, driver: Driver, facts: InstanceFacts) {
+  constructor(net: Net, interrupts: Interrupts, callbacks: Callbacks, driver: Driver, facts: InstanceFacts) {
     this.net = net;
     this.driver = driver;
     this.facts = facts;
     this.#device = ownerWord(OWNER.device, facts.index);
-    this.scope = new Scope(net.cpu, interrupts, facts.name, (label, fn) => this.guard(label, fn));
+    this.scope = new Scope(net.cpu, interrupts, callbacks, facts.name, (label, fn) => this.guard(label, fn));
     this.shared = new Shared(net.arena.a, facts.shared, driver.shared ?? NO_SHARED);
     this.peers = facts.peers.map((p) => ({ ifInput: (b: Batch): void => this.#peerInput(p, b) }));
     const log = (level: string, message: string): void =>
@@ -246,6 +248,14 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
 
   interrupt(fn: () => void): Doorbell {
     return this.scope.interrupt(fn);
+  }
+
+  epochCall(fn: () => void): void {
+    this.scope.callback(() => this.guard("epoch callback", fn));
+  }
+
+  epochOpen(): AsyncSection {
+    return openAsync(this.net.arena, this.cpu, this.now(), this.name, () => this.net.cpu.ring(0));
   }
 
   now(): number {

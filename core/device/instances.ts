@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Callbacks } from "../cpu/callbacks.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { MAIL, type Mail } from "../cpu/mailbox.ts";
 import { get, hookEntry } from "../doors/arena.ts";
@@ -25,12 +26,15 @@ export type Importer = (url: string) => Promise<unknown>;
 /** A CPU's instances. */
 export class Instances {
   readonly interrupts = new Interrupts();
+  /** Epoch callbacks of this CPU. */
+  readonly callbacks: Callbacks;
   readonly #net: Net;
   readonly #import: Importer;
   readonly #modules = new Map<number, ModuleDef>();
   readonly #instances = new Map<number, LocalInstance>();
 
-  constructor(cpu: Cpu, net: Net, importer: Importer) {
+  constructor(cpu: Cpu, net: Net, importer: Importer, callbacks: Callbacks) {
+    this.callbacks = callbacks;
     this.#net = net;
     this.#import = importer;
     cpu.on(MAIL.importModule, (m) => this.#importModule(m.a, m.text));
@@ -46,6 +50,7 @@ export class Instances {
     cpu.on(MAIL.reassign, (m) => this.#reassign(m.a, JSON.parse(m.text)));
     cpu.on(MAIL.flush, (m) => this.#flush(m.a));
     cpu.on(MAIL.purge, (m) => this.#purge(m.a));
+    cpu.on(MAIL.drain, () => this.callbacks.drain());
     cpu.on(MAIL.inspect, (m) => ({ ...this.#instances.get(m.a)?.counts }));
     cpu.on(
       MAIL.unplug,
@@ -93,6 +98,7 @@ export class Instances {
     const i = new LocalInstance(
       this.#net,
       this.interrupts,
+      this.callbacks,
       this.#driver(m.b, m.c),
       JSON.parse(m.text) as InstanceFacts,
     );
@@ -128,6 +134,7 @@ export class Instances {
       i = new LocalInstance(
         this.#net,
         this.interrupts,
+        this.callbacks,
         this.#driver(m.b, m.c),
         JSON.parse(m.text) as InstanceFacts,
       );

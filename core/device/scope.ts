@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Callbacks } from "../cpu/callbacks.ts";
 import type { Cpu, Source } from "../cpu/cpu.ts";
 import type { TimerEntry } from "../doors/clock.ts";
 import { SoftcError } from "../error.ts";
@@ -42,6 +43,7 @@ export type Guard = (label: string, fn: () => void) => void;
 export class Scope {
   readonly #cpu: Cpu;
   readonly #interrupts: Interrupts;
+  readonly #callbacks: Callbacks;
   readonly #guard: Guard;
   readonly #name: string;
   readonly #timers = new Set<TimerEntry>();
@@ -52,9 +54,10 @@ export class Scope {
   #reason: unknown;
   #closed = false;
 
-  constructor(cpu: Cpu, interrupts: Interrupts, name: string, guard: Guard) {
+  constructor(cpu: Cpu, interrupts: Interrupts, callbacks: Callbacks, name: string, guard: Guard) {
     this.#cpu = cpu;
     this.#interrupts = interrupts;
+    this.#callbacks = callbacks;
     this.#name = name;
     this.#guard = guard;
   }
@@ -107,6 +110,22 @@ export class Scope {
     );
     this.#tasks.add(kept);
     return promise;
+  }
+
+  /** Queues an epoch callback: it runs, and closing waits for it. */
+  callback(fn: () => void): void {
+    this.#open("queue an epoch callback");
+    const kept: Promise<unknown> = new Promise<void>((resolve) =>
+      this.#callbacks.call(() => {
+        try {
+          fn();
+        } finally {
+          this.#tasks.delete(kept);
+          resolve();
+        }
+      })
+    );
+    this.#tasks.add(kept);
   }
 
   /** Makes an interrupt. */

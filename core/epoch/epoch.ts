@@ -28,7 +28,7 @@
  *
  * @module
  */
-import { load, store } from "../doors/arena.ts";
+import { load, set, store } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { type Arena, ASYNC, CPU } from "../memory/arena.ts";
 
@@ -200,8 +200,10 @@ export function openAsyncSections(arena: Arena, now: number): OpenSection[] {
   return open;
 }
 
-/** Writes the opener's name beside an async record. */
-export function nameAsync(arena: Arena, base: number, opener: string): void {
+/** Writes beside an async record who opened it: for reports only. */
+export function nameAsync(arena: Arena, base: number, opener: string, cpu: number, now: number): void {
+  set(arena.a, base + ASYNC.cpu, cpu);
+  set(arena.a, base + ASYNC.openedAt, now);
   const bytes = new TextEncoder().encode(opener).subarray(0, ASYNC.NAME_BYTES);
   const at = (base + ASYNC.name) * 4;
   arena.u8.fill(0, at, at + ASYNC.NAME_BYTES);
