@@ -135,7 +135,7 @@ export const CODES = {
   SOFTC_VNET_UNKNOWN: { errno: "ENOENT", fix: "name a vnet that exists" },
   SOFTC_LAB_BAD: {
     errno: "EINVAL",
-    fix: "mend the lab file where the message says; docs/lab.schema.json has the shape",
+    fix: "mend the lab file where the message says; control/lab/lab.schema.json has the shape",
   },
   SOFTC_LAB_FILE: { errno: "ENOENT", fix: "give the path of a lab file that can be read" },
   SOFTC_LAB_APPLY: { fix: "look at the cause; every step that was done is undone" },

@@ -244,7 +244,7 @@ export class KernelObject implements Kernel {
       ),
     );
     this.#workers = started.flatMap((r) => r.status === "fulfilled" ? [r.value] : []);
-    this.#pump = controlPump(cpu, this.control, yieldToLoop);
+    this.#pump = controlPump(cpu, this.control, yieldToLoop).catch((e) => this.#cpuDied(0, e));
     const failed = started.find((r) => r.status === "rejected");
     if (failed !== undefined) {
       await this.#stopCpus();

@@ -99,6 +99,8 @@ export class Cpu {
   /** Hook promises, imports and tasks that are pending: while there are any, the pump serves the event loop. */
   pending = 0;
   stopped = false;
+  /** Live objects that devices of this CPU were plugged with, by interface slot. */
+  readonly resources = new Map<number, object>();
   /** Depth of driver hooks on the stack: structural calls from inside are refused. */
   hooks = 0;
   readonly #handlers = new Map<number, MailHandler>();

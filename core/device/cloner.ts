@@ -9,7 +9,7 @@ import type { IfEntry, IfSpec, Interfaces } from "../net/interfaces.ts";
 import { attachEntry, detachEntry } from "../net/lifecycle.ts";
 import { transition } from "../net/state.ts";
 import type { Vnet } from "../net/vnet.ts";
-import { Device } from "./device.ts";
+import { Device, type Plugged } from "./device.ts";
 import type { DeviceId, Driver } from "./driver.ts";
 import type { LoadedModule, ModuleTable, ModuleUser } from "./modules.ts";
 
@@ -98,6 +98,7 @@ export class Cloners {
     o: CloneOptions,
     id?: DeviceId,
     hint?: { index?: number },
+    plugged?: Plugged,
   ): Promise<IfEntry[]> {
     if (o.name !== undefined) checkIfName(o.name);
     const home = this.#home(driver, o.cpu);
@@ -115,6 +116,7 @@ export class Cloners {
         options,
         id ?? { bus: "cloner", address: driver.cloner ?? driver.name },
         hint,
+        plugged,
       );
     } finally {
       module.creating--;
@@ -176,6 +178,7 @@ export class Cloners {
     options: unknown,
     id: DeviceId,
     hint?: { index?: number },
+    plugged?: Plugged,
   ): Promise<IfEntry[]> {
     const n = driver.instances ?? 1;
     const names = this.#names(vnet, driver, o.name, n);
@@ -185,7 +188,7 @@ export class Cloners {
     const entries: IfEntry[] = [];
     try {
       for (const name of names) {
-        const device = new Device({ module, driver, home, options, id }, this.#control, this.#deadline);
+        const device = new Device({ module, driver, home, options, id, plugged }, this.#control, this.#deadline);
         const e = this.#ifs.allocate(vnet, name, device, n === 1 ? hint?.index : undefined);
         Object.assign(device, { index: e.index, born: e.born, name });
         devices.push(device);
@@ -198,6 +201,7 @@ export class Cloners {
       throw e;
     }
     clone.entries = entries;
+    plugged?.made(devices, entries);
     for (const d of devices) {
       d.peers = entries.filter((e) => e.index !== d.index).map(({ index, born }) => ({ index, born }));
     }
@@ -208,7 +212,7 @@ export class Cloners {
       await this.#unwind(devices.slice(0, attached.length), entries, attached.length, cause);
       throw cause;
     }
-    return await this.#publish(vnet, module, clone, devices, attached);
+    return await this.#publish(vnet, module, clone, devices, attached, plugged);
   }
 
   async #publish(
@@ -217,6 +221,7 @@ export class Cloners {
     clone: Clone,
     devices: readonly Device[],
     specs: readonly IfSpec[],
+    plugged?: Plugged,
   ): Promise<IfEntry[]> {
     const { entries } = clone;
     let done = 0;
@@ -226,7 +231,10 @@ export class Cloners {
           this.#ifs,
           entries[done]!,
           specs[done]!,
-          () => this.#admit(vnet, module, clone.name),
+          () => {
+            this.#admit(vnet, module, clone.name);
+            plugged?.admit();
+          },
         );
         if (done === 0) {
           module.users.add(clone);

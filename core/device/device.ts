@@ -10,7 +10,7 @@ import { CLUSTER, HEADROOM } from "../memory/arena.ts";
 import { DISPATCH, ETHER_HEADER } from "../net/flags.ts";
 import type { IfDevice } from "../net/ifdevice.ts";
 import type { IfChange } from "../net/ifnet.ts";
-import type { IfSpec } from "../net/interfaces.ts";
+import type { IfEntry, IfSpec } from "../net/interfaces.ts";
 import type { Vnet } from "../net/vnet.ts";
 import type { DeviceId, Driver, IfDeclaration } from "./driver.ts";
 import type { InstanceFacts } from "./instance.ts";
@@ -28,6 +28,20 @@ export interface DeviceSpec {
   readonly home: number;
   readonly options: unknown;
   readonly id: DeviceId;
+  /** Set for a device of a bus. */
+  readonly plugged?: Plugged | undefined;
+}
+
+/** What a bus attaches an instance with. */
+export interface Plugged {
+  /** The live object behind the device; its driver then runs on CPU 0. */
+  readonly resource?: object | undefined;
+  /** The device whose shared softc is the window to the other side. */
+  readonly parent?: Device | undefined;
+  /** Told of the instances, before their attach. */
+  made(devices: readonly Device[], entries: readonly IfEntry[]): void;
+  /** Throws when the device is gone: right before publication. */
+  admit(): void;
 }
 
 /** An instance, on CPU 0. */
@@ -43,12 +57,19 @@ export class Device implements IfDevice {
   #shared = 0;
   #attached = false;
   #opened: number[] = [];
+  /** Devices that reach this one through its shared softc: pulled out when it goes, and waited for. */
+  readonly children = new Set<() => Promise<void>>();
   readonly #control: Control;
   readonly #deadline: number;
 
   constructor(readonly spec: DeviceSpec, control: Control, deadline: number) {
     this.#control = control;
     this.#deadline = deadline;
+  }
+
+  /** Word offset of the shared softc; 0 = none. */
+  get sharedAt(): number {
+    return this.#shared;
   }
 
   get driver(): string {
@@ -66,11 +87,14 @@ export class Device implements IfDevice {
     if (driver.shared !== undefined) {
       this.#shared = this.#control.heap.alloc(driver.shared.words, `shared softc of ${this.name}`);
     }
+    const resource = this.spec.plugged?.resource;
+    if (resource !== undefined) this.#control.cpu.resources.set(this.index, resource);
     try {
       const declared = await this.#ask(this.spec.home, MAIL.attach, "attach", this.#facts()) as IfDeclaration;
       this.#attached = true;
       return this.#interface(declared);
     } catch (e) {
+      this.#control.cpu.resources.delete(this.index);
       if (!this.#attached && !isStall(e)) this.#freeShared();
       throw e;
     }
@@ -90,6 +114,7 @@ export class Device implements IfDevice {
   }
 
   async stop(): Promise<void> {
+    for (const unplug of this.children) void unplug().catch(() => {});
     await this.#ask(this.spec.home, MAIL.stopInstance, "stop");
   }
 
@@ -99,8 +124,11 @@ export class Device implements IfDevice {
   }
 
   async destroy(): Promise<void> {
+    // Quarantine: what a child that never answered may still touch is kept.
+    const ended = await Promise.allSettled([...this.children].map((unplug) => unplug()));
     await this.#ask(this.spec.home, MAIL.destroy, "destroy");
-    this.#freeShared();
+    this.#control.cpu.resources.delete(this.index);
+    if (ended.every((r) => r.status === "fulfilled")) this.#freeShared();
   }
 
   /** Ends an instance whose interface was not published: what attach and open did is undone, destroy is called. */
@@ -199,6 +227,7 @@ export class Device implements IfDevice {
       id,
       peers: this.peers,
       shared: this.#shared,
+      window: this.spec.plugged?.parent?.sharedAt ?? this.#shared,
     };
     return JSON.stringify(facts);
   }

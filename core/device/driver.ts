@@ -12,6 +12,7 @@ import type { Mbuf } from "../memory/mbuf.ts";
 import type { AsyncSection } from "../epoch/async.ts";
 import { SoftcError } from "../error.ts";
 import type { IfChange } from "../net/ifnet.ts";
+import type { Dma } from "./dma.ts";
 import type { Fields, Shared, Struct } from "./struct.ts";
 
 /** The version of the driver API that this softc speaks. */
@@ -110,6 +111,8 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   readonly cpu: number;
   /** CPUs of the kernel. */
   readonly cpus: number;
+  /** Whether the interface is UP: what it receives is taken. True a little after `set` heard of it, false before. */
+  readonly up: boolean;
   /** The other interfaces of the same cloner call, in their order. */
   readonly peers: readonly Peer[];
   /** Declares the interface: once, in attach; it is linked after attach has settled. @throws {SoftcError} `SOFTC_DEV_IFNET` */
@@ -142,6 +145,20 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   epochOpen(): AsyncSection;
   /** Milliseconds of the kernel's clock. */
   now(): number;
+  /** The live object that the device was plugged with; only on CPU 0. */
+  readonly resource: object | undefined;
+  /** The kernel's memory, as a device on another CPU sees it. */
+  readonly dma: Dma;
+  /** Byte address in `dma` of what this device shares with its other side: its own shared softc, or its parent's; 0 = none. */
+  readonly window: number;
+  /** Byte address in `dma` of a packet that was taken. */
+  address(m: Mbuf): number;
+  /** An empty batch, to `put` packets into that the device filled. Reused by the next call; nothing may be left in it. */
+  gather(): Batch;
+  /** Runs `fn` in a turn of this CPU after somebody has changed the word at `at` with `kick`. */
+  listen(at: number, fn: () => void): void;
+  /** Changes the word at `at` and wakes CPU `cpu`, whose instance listens there. */
+  kick(cpu: number, at: number): void;
 }
 
 /** What every driver has. */

@@ -8,19 +8,20 @@
  */
 import { plainError } from "../cpu/cpu.ts";
 import { MAIL } from "../cpu/mailbox.ts";
-import { get, hookEntry, load, set } from "../doors/arena.ts";
+import { add, get, hookEntry, load, set, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, HEADROOM, IFNET, MBUF } from "../memory/arena.ts";
 import { type Batch, PacketBatch } from "../memory/batch.ts";
 import { BORN, DROP, ENDED } from "../memory/counters.ts";
 import { type Mbuf, OWNER, ownerWord } from "../memory/mbuf.ts";
-import { LINK_STATE } from "../net/flags.ts";
+import { IFF, LINK_STATE } from "../net/flags.ts";
 import type { Gate } from "../net/gate.ts";
 import { ifInput } from "../net/input.ts";
 import type { Net } from "../net/net.ts";
 import type { Dev, DeviceId, Doorbell, Driver, IfDeclaration, Log, Peer, Timer } from "./driver.ts";
 import type { Callbacks } from "../cpu/callbacks.ts";
 import { type AsyncSection, openAsync } from "../epoch/async.ts";
+import { Dma } from "./dma.ts";
 import { type Interrupts, Scope } from "./scope.ts";
 import { type Fields, Shared } from "./struct.ts";
 
@@ -35,6 +36,8 @@ export interface InstanceFacts {
   readonly peers: readonly { readonly index: number; readonly born: number }[];
   /** Word offset of the shared struct; 0 = none. */
   readonly shared: number;
+  /** Word offset of what it shares with its other side: its own struct, or its parent's. */
+  readonly window: number;
 }
 
 const NO_SHARED = { fields: {}, words: 0, offsets: {} };
@@ -60,6 +63,8 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   readonly counts: Record<string, number> = {};
   #revoke: (() => void) | undefined;
   #rx: PacketBatch | undefined;
+  #gathered: PacketBatch | undefined;
+  #dma: Dma | undefined;
   readonly #device: number;
 
   constructor(net: Net, interrupts: Interrupts, callbacks: Callbacks, driver: Driver, facts: InstanceFacts) {
@@ -100,6 +105,11 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   }
   get cpus(): number {
     return this.net.arena.plan.config.cpus;
+  }
+  get up(): boolean {
+    const { a } = this.net.arena;
+    const at = this.net.arena.ifnetAt(this.index);
+    return load(a, at + IFNET.born) === this.born && (get(a, at + IFNET.flags) & IFF.UP) !== 0;
   }
   get signal(): AbortSignal {
     return this.scope.signal;
@@ -262,9 +272,43 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
     return this.net.cpu.clock.now();
   }
 
-  /** Drops what `alloc` gave and nobody took. */
+  get resource(): object | undefined {
+    return this.net.cpu.resources.get(this.index);
+  }
+
+  get dma(): Dma {
+    return this.#dma ??= new Dma(this.net.arena.a.buffer);
+  }
+
+  get window(): number {
+    return this.facts.window * 4;
+  }
+
+  address(m: Mbuf): number {
+    const { pool } = this.net.cpu;
+    if (watched()) pool.check(m, this.#device, "give the address of");
+    return pool.clusterAt(m) + get(this.net.arena.a, pool.headerAt(m) + MBUF.off);
+  }
+
+  gather(): Batch {
+    const b = this.#gathered ??= new PacketBatch(this.net.cpu.pool);
+    b.endFrom(0, DROP.driver, "dev.free");
+    return b.reset(this.index, DROP.driver, "freeAll");
+  }
+
+  listen(at: number, fn: () => void): void {
+    this.scope.listen(this.net.arena.a, at >> 2, fn);
+  }
+
+  kick(cpu: number, at: number): void {
+    add(this.net.arena.a, at >> 2, 1);
+    this.net.cpu.ring(cpu);
+  }
+
+  /** Drops what `alloc` and `gather` gave and nobody took. */
   dropUnused(): void {
     this.#rx?.endFrom(0, DROP.driver, "dev.free");
+    this.#gathered?.endFrom(0, DROP.driver, "dev.free");
   }
 
   #peerInput(peer: { index: number; born: number }, batch: Batch): void {

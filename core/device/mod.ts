@@ -12,6 +12,7 @@ export type { IfChange } from "../net/ifnet.ts";
 export type { Section } from "../net/section.ts";
 export type { IfJSON, Ifnet, IfOptions } from "../net/ifnet.ts";
 export type { Vnet, VnetVar } from "../net/vnet.ts";
+export { Dma } from "./dma.ts";
 export { defineDriver } from "./driver.ts";
 export type {
   CommonDef,

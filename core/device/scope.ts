@@ -5,17 +5,38 @@
  */
 import type { Callbacks } from "../cpu/callbacks.ts";
 import type { Cpu, Source } from "../cpu/cpu.ts";
+import { get, load } from "../doors/arena.ts";
 import type { TimerEntry } from "../doors/clock.ts";
 import { SoftcError } from "../error.ts";
 import type { Doorbell, Timer } from "./driver.ts";
 
+/** A shared word that another CPU changes, then rings this one's bell (pump.ts, 1): an interrupt across CPUs. */
+export interface Bell {
+  readonly a: Int32Array;
+  readonly word: number;
+  seen: number;
+  readonly fn: () => void;
+}
+
 /** The interrupts of a CPU that were rung: a source of its pump. */
 export class Interrupts implements Source {
   #rung = new Set<() => void>();
+  readonly #bells: Bell[] = [];
 
   /** Runs `fn` in the next turn. */
   ring(fn: () => void): void {
     this.#rung.add(fn);
+  }
+
+  /** Watches a shared word: `fn` runs in a turn after it has changed. */
+  watch(bell: Bell): void {
+    this.#bells.push(bell);
+  }
+
+  /** Ends a watch. */
+  unwatch(bell: Bell): void {
+    const i = this.#bells.indexOf(bell);
+    if (i >= 0) this.#bells.splice(i, 1);
   }
 
   /** Forgets a ring. */
@@ -24,15 +45,26 @@ export class Interrupts implements Source {
   }
 
   poll(): number {
-    if (this.#rung.size === 0) return 0;
+    let work = 0;
+    for (let i = 0; i < this.#bells.length; i++) {
+      const bell = this.#bells[i]!;
+      // A hint: a stale one costs a turn, and the check before sleep is atomic.
+      if (get(bell.a, bell.word) === bell.seen) continue;
+      bell.seen = load(bell.a, bell.word);
+      bell.fn();
+      work++;
+    }
+    if (this.#rung.size === 0) return work;
     const now = this.#rung;
     this.#rung = new Set();
     for (const fn of now) fn();
-    return now.size;
+    return work + now.size;
   }
 
   waits(): boolean {
-    return this.#rung.size > 0;
+    if (this.#rung.size > 0) return true;
+    for (const bell of this.#bells) if (load(bell.a, bell.word) !== bell.seen) return true;
+    return false;
   }
 }
 
@@ -48,6 +80,7 @@ export class Scope {
   readonly #name: string;
   readonly #timers = new Set<TimerEntry>();
   readonly #bells = new Set<() => void>();
+  readonly #watched = new Set<Bell>();
   readonly #tasks = new Set<Promise<unknown>>();
   /** Made when somebody asks for the signal: most instances never do. */
   #abort: AbortController | undefined;
@@ -73,7 +106,7 @@ export class Scope {
 
   /** Timers that are armed, interrupts that exist, tasks that run. */
   get size(): number {
-    return this.#timers.size + this.#bells.size + this.#tasks.size;
+    return this.#timers.size + this.#bells.size + this.#watched.size + this.#tasks.size;
   }
 
   /** Makes a timer. */
@@ -142,6 +175,17 @@ export class Scope {
     };
   }
 
+  /** Listens to a shared word, from its value now on. */
+  listen(a: Int32Array, word: number, fn: () => void): void {
+    this.#open("listen to a doorbell");
+    const run = (): void => {
+      if (!this.#closed) this.#guard("doorbell", fn);
+    };
+    const bell: Bell = { a, word, seen: load(a, word), fn: run };
+    this.#watched.add(bell);
+    this.#interrupts.watch(bell);
+  }
+
   /** Aborts the signal without closing: the device is gone. */
   abort(reason: unknown): void {
     this.#reason = reason;
@@ -155,6 +199,8 @@ export class Scope {
     this.#timers.clear();
     for (const run of this.#bells) this.#interrupts.forget(run);
     this.#bells.clear();
+    for (const bell of this.#watched) this.#interrupts.unwatch(bell);
+    this.#watched.clear();
     this.#abort?.abort(this.#closing());
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }

@@ -33,6 +33,8 @@ export interface Batch {
   copyFrom(i: number, source: Uint8Array): void;
   /** Takes packet `i` for the device: the driver ends it later with `dev.txDone` (on the wire) or `dev.free` (dropped). */
   take(i: number): Mbuf;
+  /** Adds a packet of the device (taken before) as the last one, `len` bytes long. */
+  put(m: Mbuf, len: number): void;
   /** Ends all packets: on the wire when this is a transmit batch, dropped by the driver otherwise. Returns how many. */
   freeAll(): number;
 }
@@ -105,6 +107,14 @@ export class PacketBatch implements Batch {
     this.ids[i] = -1;
     this.gone++;
     return id as Mbuf;
+  }
+
+  put(m: Mbuf, len: number): void {
+    if (this.n >= this.ids.length) throw new SoftcError("SOFTC_MBUF_RANGE", "Cannot add to a full batch");
+    this.ids[this.n] = m;
+    this.pool.handOver(this.ids, this.n, 1, ownerWord(OWNER.device, this.index), this.pool.mine);
+    this.n++;
+    this.setLen(this.n - 1, len);
   }
 
   freeAll(): number {

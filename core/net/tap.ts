@@ -13,6 +13,7 @@
  */
 import { add, get, load, store } from "../doors/arena.ts";
 import type { Control } from "../cpu/control.ts";
+import { plainError } from "../cpu/cpu.ts";
 import { type Arena, IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
 import type { PacketBatch } from "../memory/batch.ts";
 import { BORN, ENDED } from "../memory/counters.ts";
@@ -213,6 +214,9 @@ export class Taps {
           cpu: k,
         });
       }
+    } catch (e) {
+      // A listener that throws is told of; the pump that called it goes on.
+      this.#control.onReport({ kind: "panic", label: "tap listener", error: plainError(e) }, 0);
     } finally {
       b.endFrom(0, ENDED.delivered, "input (delivered or dropped)");
       net.giveBack();
