@@ -31,6 +31,9 @@ export type { IfEvent, IfState } from "./core/net/state.ts";
 export type { Direction, Tap, TapOptions, TapPacket } from "./core/net/tap.ts";
 export type { StreamCounts } from "./core/net/pktgen.ts";
 export type { Vnet, VnetVar } from "./core/net/vnet.ts";
+export { BID } from "./core/device/probe.ts";
+export type { DeviceState } from "./core/device/bus.ts";
+export type { DeviceId, Match } from "./core/device/driver.ts";
 export type { CloneOptions } from "./core/device/cloner.ts";
 export type { Module, ModuleState, UnloadMode } from "./core/device/modules.ts";
 export { vnetVar } from "./vnet/vars.ts";
@@ -53,4 +56,5 @@ export {
 export type { Pktgen, PktgenOptions, VmoveResult } from "./kernel/api.ts";
 export { boot } from "./kernel/kernel.ts";
 export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kernel.ts";
+export type { Devices, PluggedDevice, PlugOptions } from "./kernel/devices.ts";
 export type { BootOptions } from "./kernel/options.ts";

@@ -25,14 +25,26 @@ export interface Case {
   readonly against?: string;
   /** Set when workers take part: a sample is dropped when any thread of the process waited for a CPU. */
   readonly workers?: boolean;
+  /** Milliseconds that a sample takes at least: for what counts operations of which there are few. */
+  readonly atLeast?: number;
   /** Gets ready to be sampled. */
   setup(): Sampler | Promise<Sampler>;
 }
 
+/** A sample of a case that knows itself how long its threads waited for a CPU: another process. */
+export interface Sample {
+  readonly value: number;
+  /** Part of the sample that its threads waited for a CPU. */
+  readonly wait: number;
+}
+
+/** What `setup` throws when the case cannot be measured here: a tool is missing. No failure. */
+export class Skip extends Error {}
+
 /** A case that is ready. */
 export interface Sampler {
   /** Works for about `ms` milliseconds and returns the value in the case's unit. */
-  sample(ms: number): number | Promise<number>;
+  sample(ms: number): number | Sample | Promise<number | Sample>;
   /** Ends what setup began. */
   teardown?(): void | Promise<void>;
 }
@@ -56,6 +68,8 @@ export interface Result {
   readonly against?: string;
   /** Why there are no numbers. */
   readonly error?: string;
+  /** Why it was not measured here. */
+  readonly skipped?: string;
 }
 
 /** How to measure. */
@@ -117,18 +131,13 @@ export function nsPerOp(ms: number, n: number, run: () => void): number {
   return 1e9 / opsPerSecond(ms, n, run);
 }
 
-interface Sample {
-  readonly value: number;
-  /** Part of the sample that its thread waited for a CPU. */
-  readonly wait: number;
-}
-
 /** A case while it is measured. `rounds` has its samples by round, so that two cases can be paired. */
 interface Running {
   readonly case: Case;
   readonly rounds: Sample[];
   sampler?: Sampler;
   error?: string;
+  skipped?: string;
 }
 
 /** Measures cases, group by group; yields the results of a group when it is done. */
@@ -164,7 +173,7 @@ async function measureGroup(cases: readonly Case[], options: Options): Promise<R
       });
     }
     for (let round = 0; round < options.samples * PATIENCE; round++) {
-      const live = group.filter((r) => r.error === undefined);
+      const live = group.filter((r) => r.error === undefined && r.skipped === undefined);
       if (live.every((r) => clean(r.rounds).length >= options.samples)) break;
       // Nobody always follows the same neighbour.
       for (let i = 0; i < live.length; i++) {
@@ -185,7 +194,8 @@ async function attempt(r: Running, fn: () => Promise<void>): Promise<void> {
   try {
     await fn();
   } catch (e) {
-    r.error ??= e instanceof Error ? e.message : String(e);
+    if (e instanceof Skip) r.skipped ??= e.message;
+    else r.error ??= e instanceof Error ? e.message : String(e);
   }
 }
 
@@ -194,11 +204,17 @@ async function take(r: Running, ms: number, options: Options): Promise<Sample> {
   const all = r.case.workers === true;
   const waitedBefore = options.waited(all);
   const start = performance.now();
-  const value = await within(options.deadline, "sample", r.sampler!.sample(ms));
+  const sampled = await within(
+    options.deadline,
+    "sample",
+    r.sampler!.sample(Math.max(ms, r.case.atLeast ?? 0)),
+  );
   const took = performance.now() - start;
   const waitedAfter = options.waited(all);
+  const { value, wait } = typeof sampled === "number" ? { value: sampled, wait: undefined } : sampled;
   if (!Number.isFinite(value)) throw new Error(`the sample is ${value}, not a finite number`);
   const known = waitedBefore !== undefined && waitedAfter !== undefined;
+  if (wait !== undefined) return { value, wait };
   return { value, wait: known ? (waitedAfter - waitedBefore) / 1e6 / Math.max(took, 1e-3) : 0 };
 }
 
@@ -235,11 +251,16 @@ function result(r: Running, reference: Running | undefined): Result {
     samples: values.length,
     dropped: r.rounds.length - values.length,
     noisy,
-    ...(against !== undefined && reference?.error === undefined && r.error === undefined && reference
+    ...(against !== undefined && reference !== undefined && measured(reference) && measured(r)
       ? { against, ratio: ratio(r, reference) }
       : undefined),
     ...(r.error === undefined ? undefined : { error: r.error }),
+    ...(r.skipped === undefined ? undefined : { skipped: r.skipped }),
   };
+}
+
+function measured(r: Running): boolean {
+  return r.error === undefined && r.skipped === undefined;
 }
 
 /** The median of the ratios round by round: neighbours in time met the same machine. */
@@ -271,13 +292,13 @@ function quantile(values: readonly number[], q: number): number {
 /** One group as aligned lines. */
 export function table(results: readonly Result[]): string {
   const rows = results.map((r) => {
-    const failed = r.error !== undefined;
+    const failed = r.error !== undefined || r.skipped !== undefined;
     const compared = r.ratio !== undefined && Number.isFinite(r.ratio);
     return [
       `  ${r.name}`,
-      failed ? "failed" : number(r.median),
+      r.error !== undefined ? "failed" : failed ? "skipped" : number(r.median),
       failed ? "" : r.unit,
-      failed ? r.error : `${number(r.p10)} - ${number(r.p90)}`,
+      failed ? r.error ?? r.skipped! : `${number(r.p10)} - ${number(r.p90)}`,
       failed ? "" : `${r.noisy ? "noisy " : ""}${r.samples}/${r.samples + r.dropped}`,
       compared ? `${number(r.ratio!)}x ${r.against}` : "",
     ];

@@ -19,7 +19,10 @@ export type Errno =
   | "EDEADLK"
   | "ENOBUFS"
   | "EPERM"
-  | "EOPNOTSUPP";
+  | "EOPNOTSUPP"
+  | "EADDRINUSE"
+  | "EADDRNOTAVAIL"
+  | "EHOSTUNREACH";
 
 interface CodeRow {
   /** The errno that FreeBSD answers, where it has one. */
@@ -47,6 +50,7 @@ export const CODES = {
     fix: "await nothing inside a section; use epochOpen for a section that awaits",
   },
   SOFTC_EPOCH_FULL: { errno: "EBUSY", fix: "close async sections; blame() names their openers" },
+  SOFTC_EPOCH_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_EPOCH_CLOSED: { rule: "X3", fix: "close an async section once" },
   SOFTC_IF_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_IF_GONE: {
@@ -94,6 +98,7 @@ export const CODES = {
   SOFTC_DEV_SCOPE: { rule: "X3", fix: "arm nothing after stop; the scope is closed" },
   SOFTC_DEV_IFNET: { errno: "EINVAL", fix: "call dev.ifnet() exactly once, in attach" },
   SOFTC_DEV_BUSY: { errno: "EBUSY", fix: "ask the driver's owner: canDetach refused" },
+  SOFTC_DEV_EXISTS: { errno: "EEXIST", fix: "unplug what is at that place of the bus first" },
   SOFTC_DEV_CPU: { errno: "EINVAL", fix: "name a CPU that the kernel has" },
   SOFTC_DEV_GONE: { errno: "ENXIO", fix: "the device was unplugged or its driver closed" },
   SOFTC_DRIVER_SHAPE: {
@@ -112,6 +117,7 @@ export const CODES = {
   SOFTC_MODULE_LOAD: {
     fix: "look at the cause: the module did not load on every CPU; what was done is undone",
   },
+  SOFTC_MODULE_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_MODULE_EXISTS: { errno: "EEXIST", fix: "unload the module of that name first" },
   SOFTC_MODULE_UNKNOWN: { errno: "ENOENT", fix: "name a module that is loaded" },
   SOFTC_MODULE_BUSY: {
@@ -121,6 +127,18 @@ export const CODES = {
   },
   SOFTC_MODULE_DEPENDS: { errno: "ENOENT", fix: "load the modules that it depends on first" },
   SOFTC_MODULE_STATE: { errno: "EBUSY", fix: "wait until the load or unload under way has ended" },
+  SOFTC_HOST_ARGUMENT: { errno: "EINVAL", fix: "pass host options in the documented ranges" },
+  SOFTC_HOST_PERMISSIONS: {
+    errno: "EOPNOTSUPP",
+    fix: "leave permissions out: only Deno's workers have them",
+  },
+  SOFTC_HOST_LATE: { errno: "ETIMEDOUT", fix: "settle the named hook within the host's deadline" },
+  SOFTC_HOST_LOST: { errno: "ENXIO", fix: "mend the driver that ended its host, then load it again" },
+  SOFTC_HOST_STALLED: {
+    errno: "ETIMEDOUT",
+    fix: "mend the driver that blocks its host's thread, then load it again; a busy worker runs on",
+  },
+  SOFTC_HOST_PROTOCOL: { fix: "load no such driver again: its host wrote nonsense into the border" },
   SOFTC_MBUF_DOUBLE_FREE: {
     rule: "1b",
     fix: "free an mbuf once: freeAll, txDone, free and ifInput each end your ownership",
@@ -128,6 +146,19 @@ export const CODES = {
   SOFTC_MBUF_NOT_OWNER: { rule: "1b", fix: "free only what this batch or device owns" },
   SOFTC_MBUF_CORRUPT: { fix: "an internal check failed; report it with the message" },
   SOFTC_MBUF_RANGE: { errno: "EINVAL", fix: "stay within the batch's length and one cluster" },
+  SOFTC_INET_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
+  SOFTC_INET_EXISTS: { errno: "EEXIST", fix: "remove the address or route that is there first" },
+  SOFTC_INET_DUPLICATE: {
+    errno: "EADDRINUSE",
+    fix: "choose another address: a neighbour has this one",
+  },
+  SOFTC_INET_IN_USE: { errno: "EADDRINUSE", fix: "choose another port, or close the socket that has it" },
+  SOFTC_INET_ADDRESS: { errno: "EADDRNOTAVAIL", fix: "give the vnet the address first, with inetAddress" },
+  SOFTC_INET_UNREACHABLE: {
+    errno: "EHOSTUNREACH",
+    fix: "give the vnet a route to the destination, with inetRoute",
+  },
+  SOFTC_INET_CLOSED: { errno: "ENXIO", fix: "open a new socket; this one is closed or its vnet is gone" },
   SOFTC_PCAP_BAD: { errno: "EINVAL", fix: "give a whole pcap or pcapng file; the message names the offset" },
   SOFTC_PCAP_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_PCAP_FILE: { errno: "ENOENT", fix: "give a path or URL that can be read, and allow reading it" },

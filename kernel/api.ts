@@ -14,7 +14,6 @@ import type { CloneOptions } from "../core/device/cloner.ts";
 import type { Ifnet } from "../core/net/ifnet.ts";
 import { IfnetObject } from "../core/net/ifnet_object.ts";
 import type { IfEntry } from "../core/net/interfaces.ts";
-import { detachEntry } from "../core/net/lifecycle.ts";
 import type { StreamCounts, StreamFacts } from "../core/net/pktgen.ts";
 import { netOf, NetSection, type Section } from "../core/net/section.ts";
 import type { Vnet } from "../core/net/vnet.ts";
@@ -37,6 +36,15 @@ function own(i: Ifnet, verb: string): { k: KernelObject; e: IfEntry } {
     });
   }
   return { k: kernelOf(e.homeVnet), e };
+}
+
+/** A call that answers with a promise never throws: what its check throws rejects. */
+function rejecting<T>(fn: () => Promise<T>): Promise<T> {
+  try {
+    return fn();
+  } catch (e) {
+    return Promise.reject(e);
+  }
 }
 
 /** The kernel as its parts. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` */
@@ -71,8 +79,10 @@ export async function ifCloneCreate(
  * @throws {SoftcError} `SOFTC_IF_GONE` (ENXIO) for the loser, `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_WEDGED`
  */
 export function ifCloneDestroy(i: Ifnet): Promise<void> {
-  const { k, e } = own(i, "destroy");
-  return k.structural(`destroy ${e.name}`, () => k.cloners.destroy(e));
+  return rejecting(() => {
+    const { k, e } = own(i, "destroy");
+    return k.structural(`destroy ${e.name}`, () => k.cloners.destroy(e));
+  });
 }
 
 /**
@@ -82,8 +92,10 @@ export function ifCloneDestroy(i: Ifnet): Promise<void> {
  * @throws {SoftcError} `SOFTC_IF_WEDGED` when a hook did not answer
  */
 export function ifDetach(i: Ifnet): Promise<void> {
-  const { k, e } = own(i, "detach");
-  return k.structural(`detach ${e.name}`, () => detachEntry(k.ifs, e));
+  return rejecting(() => {
+    const { k, e } = own(i, "detach");
+    return k.structural(`detach ${e.name}`, () => k.cloners.detach(e));
+  });
 }
 
 /**
@@ -113,17 +125,21 @@ export async function ifVmove(
 
 /** Makes a vnet inside another. @throws {SoftcError} `SOFTC_VNET_EXISTS`, `SOFTC_VNET_ARGUMENT`, `SOFTC_VNET_FULL`, what a constructor threw */
 export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
-  const k = kernelOf(parent);
-  return k.structural(
-    `make vnet "${name}"`,
-    () => Promise.resolve().then(() => k.adopt(k.vnetTable.create(ownVnet(parent), name))),
-  );
+  return rejecting(() => {
+    const k = kernelOf(parent);
+    return k.structural(
+      `make vnet "${name}"`,
+      () => Promise.resolve().then(() => k.adopt(k.vnetTable.create(ownVnet(parent), name))),
+    );
+  });
 }
 
 /** Destroys a vnet: what it borrowed goes home first, what it owns is destroyed. @throws {SoftcError} `SOFTC_VNET_ORDER`, `SOFTC_VNET_STATE`, `SOFTC_IF_WEDGED` */
 export function vnetDestroy(v: Vnet): Promise<void> {
-  const k = kernelOf(v);
-  return k.structural(`destroy vnet "${v.name}"`, () => k.vnetTable.destroy(ownVnet(v)));
+  return rejecting(() => {
+    const k = kernelOf(v);
+    return k.structural(`destroy vnet "${v.name}"`, () => k.vnetTable.destroy(ownVnet(v)));
+  });
 }
 
 /**
@@ -133,19 +149,31 @@ export function vnetDestroy(v: Vnet): Promise<void> {
  * @throws {SoftcError} `SOFTC_EPOCH_FULL`
  */
 export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
-  const { arena, parts: { cpu } } = ownKernel(kernel);
+  const k = ownKernel(kernel);
+  k.assertUp();
+  const { arena, parts: { cpu } } = k;
   return openAsync(arena, cpu.id, cpu.clock.now(), opener, () => cpu.ring(0));
 }
 
 /** Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call. */
 export function epochCall(kernel: Kernel, fn: () => void): void {
-  ownKernel(kernel).callbacks.call(fn);
+  const k = ownKernel(kernel);
+  k.assertUp();
+  if (typeof fn !== "function") {
+    throw new SoftcError("SOFTC_EPOCH_ARGUMENT", "Cannot queue an epoch callback", {
+      state: typeof fn,
+      wanted: "a function",
+    });
+  }
+  k.callbacks.call(fn);
 }
 
 /** Resolves when every callback queued before has run. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook */
 export function epochDrain(kernel: Kernel): Promise<void> {
-  const k = ownKernel(kernel);
-  return k.structural("drain epoch callbacks", () => k.drain());
+  return rejecting(() => {
+    const k = ownKernel(kernel);
+    return k.structural("drain epoch callbacks", () => k.drain());
+  });
 }
 
 /**
@@ -159,7 +187,7 @@ export function mAlloc(s: Section, n: number, len: number): Batch {
       wanted: `0 to ${MAX_PACKET}`,
     });
   }
-  const b = new PacketBatch(net.cpu.pool).reset(0, DROP.refused, "output (dropped)");
+  const b = new PacketBatch(net.cpu.pool).reset(0, DROP.refused, "freeAll");
   b.n = net.cpu.pool.alloc(b.ids, 0, Math.max(0, Math.min(n | 0, b.ids.length)), BORN.stack, len);
   return b;
 }
@@ -202,9 +230,14 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
       wanted: "1 to 256 packets",
     });
   }
-  if (o.frame.length < 14 || o.frame.length > MAX_PACKET) {
-    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send frames of ${o.frame.length} bytes`, {
-      wanted: `14 to ${MAX_PACKET}`,
+  if (!(o.frame instanceof Uint8Array) || o.frame.length < 14 || o.frame.length > MAX_PACKET) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send frames of ${o.frame?.length} bytes`, {
+      wanted: `a Uint8Array of 14 to ${MAX_PACKET}`,
+    });
+  }
+  if (o.count !== undefined && !(Number.isSafeInteger(o.count) && o.count > 0)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send ${o.count} packets`, {
+      wanted: "a whole number from 1 on",
     });
   }
   for (const c of cpus) {
@@ -223,8 +256,12 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   };
   await k.control.askAll(cpus, MAIL.pktgen, { a: 1, text: JSON.stringify(facts), label: "start pktgen" });
   return {
-    stop: async () =>
-      await k.control.askAll(cpus, MAIL.pktgen, { a: 2, b: id, label: "stop pktgen" }) as StreamCounts[],
+    stop: () =>
+      k.structural(
+        "stop pktgen",
+        async () =>
+          await k.control.askAll(cpus, MAIL.pktgen, { a: 2, b: id, label: "stop pktgen" }) as StreamCounts[],
+      ),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { Callbacks, RemoteGrace } from "../core/cpu/callbacks.ts";
 import { Cpu, plainError, type Port } from "../core/cpu/cpu.ts";
-import { Instances } from "../core/device/instances.ts";
+import { type Importer, Instances } from "../core/device/instances.ts";
 import { watchDoor } from "../core/doors/arena.ts";
 import { type Clock, realClock } from "../core/doors/clock.ts";
 import type { Arena } from "../core/memory/arena.ts";
@@ -34,19 +34,20 @@ export function assemble(
   arena: Arena,
   clock: Clock,
   port: Port,
+  importer: Importer,
   grace?: () => Promise<void>,
 ): CpuParts {
   const sanitizer = arena.plan.config.debug ? new Sanitizer(arena, id, clock) : undefined;
   if (sanitizer !== undefined) sanitizer.after(watchDoor(sanitizer));
   const cpu = new Cpu(id, arena, clock, port, sanitizer);
   const net = new Net(cpu);
-  net.domains.push(...inetDomains());
+  net.domains.push(...inetDomains(net));
   const remote = grace === undefined ? new RemoteGrace(cpu) : undefined;
   const callbacks = new Callbacks(
     grace ?? (() => remote!.wait()),
     (e) => cpu.report({ kind: "panic", label: "epoch callback", error: plainError(e) }),
   );
-  const instances = new Instances(cpu, net, (url) => import(url), callbacks);
+  const instances = new Instances(cpu, net, importer, callbacks);
   cpu.sources.push(
     { poll: (budget) => pollInput(net, budget), waits: () => inputWaits(net) },
     { poll: (budget) => pollQueues(net, budget), waits: () => queuesWait(net) },

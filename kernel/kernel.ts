@@ -9,8 +9,9 @@ import type { Callbacks } from "../core/cpu/callbacks.ts";
 import { Control, type Pending } from "../core/cpu/control.ts";
 import { MAIL } from "../core/cpu/mailbox.ts";
 import { controlPump } from "../core/cpu/pump.ts";
+import { DeviceTree } from "../core/device/bus.ts";
 import { Cloners } from "../core/device/cloner.ts";
-import { type Device, MTU } from "../core/device/device.ts";
+import { MTU } from "../core/device/device.ts";
 import { type Module, ModuleTable, type UnloadMode } from "../core/device/modules.ts";
 import { watchDoor } from "../core/doors/arena.ts";
 import { openAsyncSections } from "../core/epoch/epoch.ts";
@@ -18,7 +19,8 @@ import { SoftcError } from "../core/error.ts";
 import { Arena } from "../core/memory/arena.ts";
 import { poolInit } from "../core/memory/mbuf.ts";
 import { Sanitizer } from "../core/memory/sanitizer.ts";
-import type { Blame } from "../core/net/blame.ts";
+import { type Blame, blameTree } from "../core/net/blame.ts";
+import type { TimerEntry } from "../core/doors/clock.ts";
 import { Events, type KernelEvent, type Subscription } from "../core/net/event.ts";
 import { LINK_STATE } from "../core/net/flags.ts";
 import type { Handle, Resolved } from "../core/net/handle.ts";
@@ -29,11 +31,16 @@ import { type IfEntry, Interfaces } from "../core/net/interfaces.ts";
 import { books, type Ledger, takeLedger } from "../core/net/ledger.ts";
 import type { Section, Sync } from "../core/net/section.ts";
 import type { Vnet } from "../core/net/vnet.ts";
+import { InetControl } from "../vnet/inet/control.ts";
 import { runSection } from "../vnet/section.ts";
 import { VnetTable } from "../vnet/table.ts";
+import { vmove } from "../vnet/vmove.ts";
 import type { VnetObject } from "../vnet/vnet.ts";
 import { advanceClock } from "./clock.ts";
 import { assemble, clockOf, type CpuParts } from "./cpu_kernel.ts";
+import { type Devices, makeDevices } from "./devices.ts";
+import { DriverHost, type HostOptions } from "./host.ts";
+import { HostLinks } from "./host_links.ts";
 import { arenaConfig, type BootOptions } from "./options.ts";
 import { resolveModule } from "./resolve.ts";
 import { CpuWorker } from "./workers.ts";
@@ -43,11 +50,12 @@ import { yieldToLoop } from "./yield.ts";
 export interface Modules {
   /**
    * Loads a module on every CPU: a URL, a path of the application, or a package name. The built-in drivers are
-   * modules too (`softc:loopback`, `softc:null`, `softc:epair`, `softc:pcap`).
+   * modules too (`softc:loopback`, `softc:null`, `softc:epair`, `softc:pcap`). With `host`, its code runs in a
+   * worker of its own that has nothing of the kernel's: unloading it really ends it, and its faults are contained.
    *
    * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
    */
-  load(url: URL | string): Promise<Module>;
+  load(url: URL | string, o?: { host?: HostOptions }): Promise<Module>;
   /** Unloads a module. @throws {SoftcError} `SOFTC_MODULE_BUSY`, `SOFTC_MODULE_STATE`, `SOFTC_MODULE_UNKNOWN` */
   unload(m: Module | string, o?: { mode?: UnloadMode }): Promise<void>;
   /** What keeps it from being unloaded, in words. */
@@ -72,6 +80,7 @@ export interface Kernel extends AsyncDisposable {
   readonly vnets: readonly Vnet[];
   readonly ifnets: readonly Ifnet[];
   readonly modules: Modules;
+  readonly devices: Devices;
   /** Grace periods so far. */
   readonly gracePeriods: number;
   /** Runs `fn` in a section that sees every vnet. @throws {SoftcError} `SOFTC_EPOCH_ASYNC` */
@@ -88,8 +97,11 @@ export interface Kernel extends AsyncDisposable {
   inspect(): Inspection;
   /** Moves a virtual clock. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` on a real one */
   advance(ms: number): void;
-  /** Detaches everything, unloads everything, stops every CPU; resolves with the closing books. Idempotent. */
-  shutdown(): Promise<ShutdownReport>;
+  /**
+   * Detaches everything, unloads everything, stops every CPU; resolves with the closing books. Idempotent.
+   * What is not taken apart within `deadline` milliseconds (30,000 unless told) is listed as wedged.
+   */
+  shutdown(o?: { deadline?: number }): Promise<ShutdownReport>;
 }
 
 /** The books at the end, and what was left over. */
@@ -153,6 +165,8 @@ export class KernelObject implements Kernel {
   readonly ifs: Interfaces;
   readonly table: ModuleTable;
   readonly cloners: Cloners;
+  readonly tree: DeviceTree;
+  readonly devices: Devices;
   readonly vnetTable: VnetTable;
   readonly callbacks: Callbacks;
   readonly vnet0: VnetObject;
@@ -161,6 +175,11 @@ export class KernelObject implements Kernel {
   /** Number of the next packet generator. */
   nextStream = 1;
   #workers: CpuWorker[] = [];
+  readonly #links = new HostLinks();
+  readonly #hosts = new Set<DriverHost>();
+  #nextHost = 1;
+  /** Modules of lost hosts that are being taken down. */
+  readonly #losses = new Set<Promise<void>>();
   #pump: Promise<void> | undefined;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #down: Promise<ShutdownReport> | undefined;
@@ -176,6 +195,7 @@ export class KernelObject implements Kernel {
       arena,
       clock,
       { post: (m) => this.control.receive(m, 0) },
+      this.#links.import,
       () => this.control.grace.wait(),
     );
     const { cpu, net, instances } = this.parts;
@@ -190,7 +210,12 @@ export class KernelObject implements Kernel {
       (m, k) => void this.control.grace.wait().then(() => this.control.post(k, MAIL.grace, m.a)),
     );
     const wrap = (e: IfEntry): Ifnet => this.wrap(e);
-    this.vnetTable = new VnetTable(this.ifs, wrap, (e) => this.cloners.end(e));
+    this.vnetTable = new VnetTable(
+      this.ifs,
+      wrap,
+      (e) => this.cloners.end(e),
+      (what, cause) => this.#fault(what, cause),
+    );
     this.table = new ModuleTable({
       control: this.control,
       instances,
@@ -200,15 +225,34 @@ export class KernelObject implements Kernel {
       drain: () => this.drain(),
     });
     this.cloners = new Cloners(this.ifs, this.table, o.hookDeadline ?? 5000);
+    this.tree = new DeviceTree({
+      ifs: this.ifs,
+      cloners: this.cloners,
+      modules: this.table,
+      move: (e, to, name) => vmove(this.ifs, e, to as VnetObject, { name }),
+    });
     this.modules = {
-      load: (url) => this.#structural("load a module", () => this.table.load(url)),
+      load: (url, x) =>
+        this.#structural("load a module", async () => {
+          const host = x?.host;
+          const m = await this.table.load(
+            url,
+            host === undefined ? undefined : (u) => this.#startHost(u, host),
+          );
+          await this.tree.rescan();
+          return m;
+        }),
       unload: (m, x) => this.#structural("unload a module", () => this.table.unload(m, x?.mode)),
       explain: (m) => this.table.explain(m),
       list: () => this.table.all(),
     };
     cpu.on(MAIL.link, (m) => this.#link(m.a, m.b, m.c));
     this.control.on(MAIL.link, (m) => this.#link(m.a, m.b, m.c));
+    const inet = new InetControl(this.control, this.ifs, this.events, (fn) => this.callbacks.call(fn));
+    cpu.sources.push(inet);
+    this.vnetTable.vars.add([inet.vnetVar]);
     this.vnet0 = this.vnetTable.create(undefined, "vnet0");
+    this.devices = makeDevices(this.tree, this);
     kernels.set(this.vnet0, this);
   }
 
@@ -219,7 +263,7 @@ export class KernelObject implements Kernel {
     return this.vnetTable.all();
   }
   get ifnets(): readonly Ifnet[] {
-    return [...this.ifs.all()].filter((e) => e.spec !== undefined).map((e) => this.wrap(e));
+    return [...this.ifs.all()].filter((e) => this.ifs.shown(e)).map((e) => this.wrap(e));
   }
   get gracePeriods(): number {
     return this.control.grace.count;
@@ -305,7 +349,10 @@ export class KernelObject implements Kernel {
 
   inspect(): Inspection {
     return {
-      workers: this.#workers.map((w) => `cpu ${w.id}`),
+      workers: [
+        ...this.#workers.map((w) => `cpu ${w.id}`),
+        ...[...this.#hosts].filter((h) => !h.over).map((h) => h.name),
+      ],
       waits: [
         ...this.control.pending().map((p) => p.label),
         ...(this.#pump === undefined ? [] : ["pump of cpu 0"]),
@@ -329,8 +376,8 @@ export class KernelObject implements Kernel {
     for (const k of this.control.everyCpu) this.parts.cpu.ring(k);
   }
 
-  shutdown(): Promise<ShutdownReport> {
-    return this.#down ??= this.#shutdown();
+  shutdown(o: { deadline?: number } = {}): Promise<ShutdownReport> {
+    return this.#down ??= this.#shutdown(o.deadline ?? 30_000);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -399,7 +446,6 @@ export class KernelObject implements Kernel {
     if (r.kind === "log") return this.options.onLog?.(r.label);
     const e = r.index === undefined ? undefined : this.ifs.entries[r.index];
     const own = e !== undefined && e.born === r.born ? e : undefined;
-    if (r.kind === "counter") return (own?.device as Device | undefined)?.counted(k, r.values ?? {});
     if (r.kind === "panic") return this.#fault(`CPU ${k}: ${r.label}`, revive(r.error!));
     const cause = revive(r.error!);
     const name = own?.name ?? `if#${r.index}`;
@@ -410,10 +456,34 @@ export class KernelObject implements Kernel {
     );
     this.events.emit("fault", name, { detail: fault.message });
     this.options.onFault?.(fault);
+    if (own !== undefined && this.wrap(own).state === "attaching") own.fault = fault;
     // The instance goes, the kernel stays.
     if (own !== undefined && ["attached", "moving"].includes(this.wrap(own).state)) {
       this.cloners.end(own).catch((x) => this.#fault(`taking ${name} down`, x));
     }
+  }
+
+  /** Starts a driver host and tells every CPU of it. */
+  async #startHost(url: string, o: HostOptions): Promise<DriverHost> {
+    const tell = (e: SoftcError, name: string): void => {
+      this.events.emit("fault", name, { detail: e.message });
+      this.options.onFault?.(e);
+    };
+    const host = await DriverHost.start(url, o, {
+      number: this.#nextHost++,
+      debug: this.options.debug === true,
+      onLost: (h, e) => {
+        tell(e, h.facts.name);
+        const gone = this.table.lost(h).catch((x) => this.#fault(`taking ${h.name} down`, x));
+        this.#losses.add(gone);
+        void gone.finally(() => this.#losses.delete(gone));
+      },
+      onFault: (e) => tell(e, url),
+    });
+    this.#hosts.add(host);
+    this.#links.put(host.link, { quiesce: host.quiesce });
+    for (const w of this.#workers) w.link(host.link);
+    return host;
   }
 
   #fault(what: string, cause: unknown): void {
@@ -443,18 +513,23 @@ export class KernelObject implements Kernel {
       vnets: this.vnetTable.all().map((v) => v.toJSON()),
       ifnets: this.ifnets.map((i) => i.toJSON()),
       modules: this.table.all().map((m) => m.toJSON()),
+      devices: this.devices.list().map((d) => d.toJSON()),
     };
   }
 
-  async #shutdown(): Promise<ShutdownReport> {
-    const wedged = (await this.vnetTable.destroyAll()).map((e) => (e as Error).message);
-    for (const m of this.table.all().reverse()) {
-      if (m.state === "loaded") {
-        await this.table.unload(m, "force").catch((e: Error) => wedged.push(e.message));
-      }
-    }
-    await this.drain();
-    for (const tap of this.ifs.taps.open()) await tap.close();
+  async #shutdown(deadline: number): Promise<ShutdownReport> {
+    const errors: unknown[] = [];
+    let timer: TimerEntry | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.parts.cpu.timers.after(deadline, () => {
+        this.control.settled = true;
+        errors.push(new Error(blameTree(`not taken apart within ${deadline} ms`, this.blame())));
+        resolve();
+      });
+    });
+    await Promise.race([this.#takeApart(errors), late]);
+    timer!.armed = false;
+    const wedged = [...new Set(errors.map((e) => (e as Error).message))];
     const report = await takeLedger(this.control);
     const leaks = [
       ...report.live.map((l) => `${l.lives} mbufs of ${l.owner}`),
@@ -468,9 +543,23 @@ export class KernelObject implements Kernel {
     return { ...report, leaks, wedged };
   }
 
+  /** Detaches and unloads everything; what fails is noted, and the rest goes on. */
+  async #takeApart(errors: unknown[]): Promise<void> {
+    await this.tree.close();
+    errors.push(...await this.vnetTable.destroyAll());
+    for (const m of this.table.all().reverse()) {
+      if (m.state === "loaded") await this.table.unload(m, "force").catch((e) => errors.push(e));
+    }
+    for (const e of this.ifs.all()) await e.detaching?.catch((x) => errors.push(x));
+    await Promise.all(this.#losses);
+    await this.drain();
+    for (const tap of this.ifs.taps.open()) await tap.close();
+  }
+
   async #stopCpus(): Promise<void> {
     const { cpu } = this.parts;
     this.#ended = true;
+    await Promise.all([...this.#hosts].map((h) => h.end()));
     for (const w of this.#workers) this.control.post(w.id, MAIL.stop);
     await Promise.all(this.#workers.map((w) => w.stop()));
     this.#workers = [];
@@ -480,6 +569,13 @@ export class KernelObject implements Kernel {
     this.#pump = undefined;
     clearInterval(this.#keepAlive);
     this.#keepAlive = undefined;
+    // What never answered is waited for no longer.
+    for (const k of this.control.everyCpu) {
+      this.control.abandon(
+        k,
+        new SoftcError("SOFTC_BOOT_DOWN", `CPU ${k} did not answer`, { state: "down" }),
+      );
+    }
     cpu.pool.flush();
     if (cpu.sanitizer !== undefined) watchDoor(Sanitizer.remove(watchDoor(null), cpu.sanitizer));
   }
@@ -494,4 +590,12 @@ function builtin(spec: string): string | undefined {
   return new URL(`../drivers/${path}${extension}`, import.meta.url).href;
 }
 
-const BUILTIN = { loopback: "loopback", null: "null", epair: "epair", pcap: "pcap/mod" } as const;
+const BUILTIN = {
+  loopback: "loopback",
+  null: "null",
+  epair: "epair",
+  pcap: "pcap/mod",
+  virtio: "virtio/mod",
+  usb: "usb/mod",
+  tap: "tap/mod",
+} as const;

@@ -30,6 +30,19 @@ export interface BootOptions {
 
 /** The arena's sizes for given options. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` */
 export function arenaConfig(o: BootOptions): ArenaConfig {
+  const refuse = (what: string, state: string, wanted: string): never => {
+    throw new SoftcError("SOFTC_BOOT_ARGUMENT", `Cannot boot with ${what}`, { state, wanted });
+  };
+  if (typeof o !== "object" || o === null) refuse("these options", String(o), "an object");
+  if (![undefined, "real", "virtual"].includes(o.clock)) {
+    refuse("this clock", String(o.clock), '"real" or "virtual"');
+  }
+  if (o.signal !== undefined && typeof o.signal?.addEventListener !== "function") {
+    refuse("this signal", typeof o.signal, "an AbortSignal");
+  }
+  for (const name of ["onFault", "onLog"] as const) {
+    if (o[name] !== undefined && typeof o[name] !== "function") refuse(name, typeof o[name], "a function");
+  }
   const cpus = whole("cpus", o.cpus ?? 1, 1, 16);
   const bytes = whole("arena", o.arena ?? 64 * 2 ** 20, 2 ** 20, 2 ** 31);
   const ifnets = whole("ifnets", o.ifnets ?? Math.max(64, Math.min(8192, bytes >> 13)), 2, MAX_IFNETS);

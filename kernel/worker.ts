@@ -8,6 +8,7 @@ import { workerPump } from "../core/cpu/pump.ts";
 import { Arena, type ArenaConfig } from "../core/memory/arena.ts";
 import { assemble, clockOf } from "./cpu_kernel.ts";
 import { openEndpoint } from "./endpoint.ts";
+import { type HostLink, HostLinks } from "./host_links.ts";
 import { yieldToLoop } from "./yield.ts";
 
 /** What CPU 0 sends first. */
@@ -23,14 +24,20 @@ export type CpuNews = { readonly up: true } | { readonly ready: true } | { reado
   readonly died: ReturnType<typeof plainError>;
 };
 
+/** A driver host that it will be told to import from. */
+export interface CpuLink {
+  readonly link: HostLink;
+}
+
 const endpoint = await openEndpoint();
+const links = new HostLinks();
 
 async function run(start: CpuStart): Promise<void> {
   try {
     const arena = Arena.open(start.memory, start.config);
     const { cpu } = assemble(start.id, arena, clockOf(arena, start.virtualClock), {
       post: (m) => endpoint.post({ port: m }),
-    });
+    }, links.import);
     endpoint.post({ ready: true } satisfies CpuNews);
     await workerPump(cpu, yieldToLoop);
     cpu.pool.flush();
@@ -40,5 +47,8 @@ async function run(start: CpuStart): Promise<void> {
   }
 }
 
-endpoint.listen((message) => void run(message as CpuStart));
+endpoint.listen((message) => {
+  if ("link" in (message as object)) links.put((message as CpuLink).link);
+  else void run(message as CpuStart);
+});
 endpoint.post({ up: true } satisfies CpuNews);

@@ -8,7 +8,8 @@ import { type PlainError, revive } from "../core/cpu/cpu.ts";
 import { SoftcError } from "../core/error.ts";
 import type { Arena } from "../core/memory/arena.ts";
 import { siblingUrl, spawn, type WorkerHandle } from "./spawn.ts";
-import type { CpuNews, CpuStart } from "./worker.ts";
+import type { HostLink } from "./host_links.ts";
+import type { CpuLink, CpuNews, CpuStart } from "./worker.ts";
 
 /** Milliseconds within which a worker must come up, and go down. */
 const START_DEADLINE = 15_000;
@@ -76,6 +77,11 @@ export class CpuWorker {
       });
     }
     return new CpuWorker(id, handle, down);
+  }
+
+  /** Tells it of a driver host, before mail asks it to import from there. */
+  link(link: HostLink): void {
+    this.#handle.post({ link } satisfies CpuLink);
   }
 
   /** Waits until the pump has ended (it was told by mail), then ends the worker. False when it did not end in time. */

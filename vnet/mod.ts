@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./inet/mod.ts";
 export { vnetVar } from "./vars.ts";
 export type { VmoveCounts, VmoveOptions } from "./vmove.ts";
 export type { Vnet, VnetVar } from "../core/net/vnet.ts";

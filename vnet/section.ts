@@ -9,6 +9,15 @@ export function runSection<R>(net: Net, vnet: Vnet | undefined, fn: (s: Section)
   if (net.cpu.hooks > 0) {
     throw new SoftcError("SOFTC_DEV_REENTRANT", "Cannot open a section from inside a hook");
   }
+  if (typeof fn !== "function") {
+    throw new SoftcError("SOFTC_EPOCH_ARGUMENT", "Cannot open a section", {
+      state: typeof fn,
+      wanted: "a function",
+    });
+  }
+  if (net.cpu.stopped) {
+    throw new SoftcError("SOFTC_BOOT_DOWN", "Cannot open a section", { state: "down", wanted: "up" });
+  }
   const s = net.open(vnet?.id ?? 0, vnet);
   let result: Sync<R>;
   try {

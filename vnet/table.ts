@@ -9,6 +9,7 @@ import { VNET } from "../core/memory/arena.ts";
 import type { Ifnet } from "../core/net/ifnet.ts";
 import type { IfEntry, Interfaces } from "../core/net/interfaces.ts";
 import { detachEntry } from "../core/net/lifecycle.ts";
+import { stateOf } from "../core/net/state.ts";
 import type { Vnet } from "../core/net/vnet.ts";
 import { VarTable } from "./vars.ts";
 import { vmove } from "./vmove.ts";
@@ -28,12 +29,18 @@ export class VnetTable {
   #nextSlot = 1;
   readonly #generations: number[] = [];
 
-  /** `end` detaches an interface with what was created together with it. */
-  constructor(ifs: Interfaces, wrap: (e: IfEntry) => Ifnet, end: (e: IfEntry) => Promise<void>) {
+  /** `end` detaches an interface with what was created together with it; `fault` is told what threw. */
+  constructor(
+    ifs: Interfaces,
+    wrap: (e: IfEntry) => Ifnet,
+    end: (e: IfEntry) => Promise<void>,
+    fault: (what: string, cause: unknown) => void = (what, cause) =>
+      ifs.events.emit("fault", what, { detail: String(cause) }),
+  ) {
     this.#ifs = ifs;
     this.#wrap = wrap;
     this.#end = end;
-    this.vars = new VarTable(() => this.#vnets.values());
+    this.vars = new VarTable(() => this.#vnets.values(), fault);
     ifs.net.vnets = (id) => this.#vnets.get(id);
   }
 
@@ -133,7 +140,9 @@ export class VnetTable {
     await Promise.all(inside.filter((e) => e.homeVnet !== v).map((e) => this.#sendHome(e).catch(note)));
     // 2. Its own, here or lent, detach together and share grace periods.
     const own = [...this.#ifs.all()].filter((e) =>
-      e.homeVnet === v && e.detaching === undefined && this.#ifs.byName(e.vnet.id, e.name) === e
+      e.homeVnet === v && e.detaching === undefined &&
+      // One that moves between other vnets meanwhile is told, and goes forward into detach.
+      ["attached", "moving"].includes(stateOf(this.#ifs.arena.a, this.#ifs.at(e)))
     );
     await Promise.all(own.map((e) => this.#end(e).catch(note)));
     // An interface that somebody else detaches is waited for too.

@@ -29,9 +29,12 @@ export function vnetVar<T>(o: VnetVar<T>): VnetVar<T> {
 export class VarTable implements VnetVars {
   readonly #vars: VnetVar<unknown>[] = [];
   readonly #vnets: () => Iterable<VnetObject>;
+  readonly #onThrow: (what: string, cause: unknown) => void;
 
-  constructor(vnets: () => Iterable<VnetObject>) {
+  /** `onThrow` is told of a destructor that throws: the others run all the same. */
+  constructor(vnets: () => Iterable<VnetObject>, onThrow: (what: string, cause: unknown) => void) {
     this.#vnets = vnets;
+    this.#onThrow = onThrow;
   }
 
   /** Constructs every variable in a new vnet; undoes its own work when one throws. */
@@ -83,6 +86,10 @@ export class VarTable implements VnetVars {
     if (!v.values.has(x)) return;
     const value = v.values.get(x);
     v.values.delete(x);
-    x.uninit?.(v, value);
+    try {
+      x.uninit?.(v, value);
+    } catch (cause) {
+      this.#onThrow(`a destructor of vnet "${v.name}"`, cause);
+    }
   }
 }

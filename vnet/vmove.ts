@@ -20,6 +20,7 @@ import { get, load, set } from "../core/doors/arena.ts";
 import { openAsyncSections } from "../core/epoch/epoch.ts";
 import { SoftcError } from "../core/error.ts";
 import { IFNET } from "../core/memory/arena.ts";
+import { checkIfName } from "../core/net/config.ts";
 import { IFF } from "../core/net/flags.ts";
 import { formatHandle, GENCNT_END } from "../core/net/handle.ts";
 import type { IfEntry, Interfaces } from "../core/net/interfaces.ts";
@@ -63,6 +64,7 @@ export async function vmove(
   const at = ifs.at(e);
   const from = e.vnet as VnetObject;
   const name = o.name ?? (to === e.homeVnet ? e.homeName ?? e.name : e.name);
+  if (o.name !== undefined) checkIfName(o.name);
   check(ifs, e, from, to, o);
   // 1. Prepare.
   const wasReserved = to === e.homeVnet && name === e.homeName;
@@ -72,7 +74,7 @@ export async function vmove(
   let built: number[] = [];
   try {
     built = ifs.buildAfdata(e, to.id);
-    const veto = await e.device.canMove(to);
+    const veto = await e.device.canMove(to).catch((x: Error) => x.message);
     await ifs.control.step("vmove: prepared");
     if (veto !== true) {
       throw new SoftcError("SOFTC_VNET_VETO", `Cannot move ${e.name} to vnet "${to.name}": ${veto}`, {

@@ -38,6 +38,8 @@ export class Callbacks {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
+      // What is queued in the same turn shares the grace period.
+      await undefined;
       const covered = this.#queue.length;
       await this.#grace();
       for (const fn of this.#queue.splice(0, covered)) {

@@ -67,6 +67,8 @@ export class Control {
   readonly #waits = new Set<Wait>();
   readonly #stray = new Map<number, (mail: Mail, cpu: number) => void>();
   readonly #held = new Set<string>();
+  /** What CPU 0 asked itself and still awaits: a hook of a driver that lives here. */
+  readonly #ownAsks = new Set<{ label: string; since: number }>();
   #nextTicket = 1;
   /** True when an answer or a wait was settled since it was last asked: the pump lets microtasks run. */
   settled = false;
@@ -111,7 +113,7 @@ export class Control {
         const answer = this.cpu.handle({ kind, ticket: 0, a, b, c, d, text });
         // What it handed to the sources of this CPU waits for its pump.
         this.cpu.ring(0);
-        const pending = answer instanceof Promise ? this.cpu.track(answer) : Promise.resolve(answer);
+        const pending = answer instanceof Promise ? this.#own(answer, o.label) : Promise.resolve(answer);
         return o.deadline === undefined || !(answer instanceof Promise)
           ? pending
           : this.#within(pending, o.deadline, o.label, 0);
@@ -220,17 +222,25 @@ export class Control {
     const now = this.cpu.clock.now();
     return [
       ...[...this.#tickets.values()].map((t) => ({ label: t.label, age: now - t.since, cpu: t.cpu })),
+      ...[...this.#ownAsks].map((t) => ({ label: t.label, age: now - t.since, cpu: 0 })),
       ...[...this.#waits].map((w) => ({ label: w.label, age: now - w.since })),
     ];
   }
 
   /** Fails every ticket of a CPU that died. */
   abandon(k: number, e: Error): void {
+    if (k === 0) this.#ownAsks.clear();
     for (const [ticket, t] of this.#tickets) {
       if (t.cpu !== k) continue;
       this.#tickets.delete(ticket);
       t.reject(e);
     }
+  }
+
+  #own(answer: Promise<unknown>, label: string): Promise<unknown> {
+    const asked = { label, since: this.cpu.clock.now() };
+    this.#ownAsks.add(asked);
+    return this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked));
   }
 
   #settle(ticket: number, value: unknown, error: PlainError | undefined): void {

@@ -48,22 +48,17 @@ export interface PlainError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string | undefined;
-  readonly softc?: {
-    code: string;
-    state?: string | undefined;
-    wanted?: string | undefined;
-    fix?: string | undefined;
-  } | undefined;
+  /** The fields of a SoftcError. */
+  readonly softc?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** Something that happened on a CPU and that CPU 0 must hear. */
 export interface Report {
-  readonly kind: "fault" | "log" | "counter" | "panic";
+  readonly kind: "fault" | "log" | "panic";
   readonly index?: number | undefined;
   readonly born?: number | undefined;
   readonly label: string;
   readonly error?: PlainError | undefined;
-  readonly values?: Readonly<Record<string, number>> | undefined;
 }
 
 /** An error as plain data, so that it can cross threads. */
@@ -71,11 +66,11 @@ export function plainError(e: unknown): PlainError {
   if (!(e instanceof Error)) return { name: "Error", message: String(e) };
   const { name, message, stack } = e;
   if (name !== "SoftcError") return { name, message, stack };
-  const { code, state, wanted, fix } = e as SoftcError;
-  return { name, message, stack, softc: { code, state, wanted, fix } };
+  const { code, errno, state, wanted, rule, fix } = e as SoftcError;
+  return { name, message, stack, softc: { code, errno, state, wanted, rule, fix } };
 }
 
-/** The error back from plain data; a SoftcError keeps its code. */
+/** The error back from plain data; a SoftcError keeps its fields. */
 export function revive(plain: PlainError): Error {
   const e = new Error(plain.message);
   e.name = plain.name;
@@ -117,7 +112,7 @@ export class Cpu {
     this.epoch = new Epoch(arena, id);
     this.counters = new Counters(arena, id);
     this.pool = new Pool(arena, id, this.counters, sanitizer);
-    this.timers = new Timers(clock);
+    this.timers = new Timers(clock, () => this.ring(id));
     this.#port = port;
     this.#bell = arena.cpuAt(id);
     if (id > 0) {

@@ -45,7 +45,11 @@ export async function workerPump(cpu: Cpu, yieldToLoop: Yield): Promise<void> {
     idle = work > 0 ? 0 : idle + 1;
     if (cpu.pending > 0) {
       if (idle < SPINS) await yieldToLoop();
-      else await napAsync(cpu, () => false);
+      else {
+        await napAsync(cpu, () => false);
+        // It may not have slept: a source that always waits must not keep the event loop out.
+        idle = SPINS - 8;
+      }
     } else if (idle >= WORKER_SPINS) {
       nap(cpu);
       idle = 0;

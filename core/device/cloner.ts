@@ -5,8 +5,9 @@
  */
 import type { Control } from "../cpu/control.ts";
 import { SoftcError } from "../error.ts";
+import { checkIfName } from "../net/config.ts";
 import type { IfEntry, IfSpec, Interfaces } from "../net/interfaces.ts";
-import { attachEntry, detachEntry } from "../net/lifecycle.ts";
+import { attachEntries, detachEntry, wedgeEntry } from "../net/lifecycle.ts";
 import { transition } from "../net/state.ts";
 import type { Vnet } from "../net/vnet.ts";
 import { Device, type Plugged } from "./device.ts";
@@ -31,6 +32,8 @@ export class Clone implements ModuleUser {
 
   constructor(
     readonly name: string,
+    /** The vnet that it was made in. */
+    readonly vnet: Vnet,
     readonly module: LoadedModule,
     readonly end: (c: Clone) => Promise<void>,
   ) {}
@@ -47,17 +50,6 @@ export class Clone implements ModuleUser {
   remove(): Promise<void> {
     this.claimed = true;
     return this.end(this);
-  }
-}
-
-const NAME = /^[a-zA-Z][a-zA-Z0-9_.-]{0,14}$/;
-
-/** Throws unless `name` can be an interface's. */
-export function checkIfName(name: unknown): asserts name is string {
-  if (typeof name !== "string" || !NAME.test(name)) {
-    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot name an interface "${String(name)}"`, {
-      wanted: "1 to 15 letters, digits, dots, dashes or underscores, a letter first",
-    });
   }
 }
 
@@ -145,6 +137,22 @@ export class Cloners {
     await this.#end(clone);
   }
 
+  /** Detaches one interface; when it was the last of its create, there is nothing left to destroy. */
+  detach(e: IfEntry): Promise<void> {
+    const clone = this.clones.get(e);
+    const first = e.detaching === undefined;
+    const done = detachEntry(this.#ifs, e);
+    if (first && clone !== undefined) {
+      const over = (): void => {
+        if (clone.claimed || !clone.entries.every((x) => this.#ifs.gone(x))) return;
+        clone.claimed = true;
+        this.#forget(clone);
+      };
+      done.then(over, () => {});
+    }
+    return done;
+  }
+
   /** Ends it without asking: shutdown, vnet destruction, unplug. */
   async end(e: IfEntry): Promise<void> {
     const clone = this.clones.get(e);
@@ -162,10 +170,14 @@ export class Cloners {
   #forget(clone: Clone): void {
     for (const e of clone.entries) this.clones.delete(e);
     clone.module.users.delete(clone);
-    // Its number is free again: the next create takes the lowest.
-    const unit = /^(.*?)(\d+)$/.exec(clone.name);
+    this.#freeUnit(clone.vnet, clone.name);
+  }
+
+  /** Its number is free again: the next create takes the lowest. */
+  #freeUnit(vnet: Vnet, name: string): void {
+    const unit = /^(.*?)(\d+)$/.exec(name);
     if (unit === null) return;
-    const key = `${clone.entries[0]!.homeVnet.id}:${unit[1]}`;
+    const key = `${vnet.id}:${unit[1]}`;
     this.#units.set(key, Math.min(this.#units.get(key) ?? 0, Number(unit[2])));
   }
 
@@ -182,13 +194,17 @@ export class Cloners {
   ): Promise<IfEntry[]> {
     const n = driver.instances ?? 1;
     const names = this.#names(vnet, driver, o.name, n);
-    const clone = new Clone(n === 1 ? names[0]! : names[0]!.slice(0, -1), module, (c) => this.#end(c));
+    const clone = new Clone(n === 1 ? names[0]! : names[0]!.slice(0, -1), vnet, module, (c) => this.#end(c));
     // One piece of code: slots, names and the module's user are claimed together.
     const devices: Device[] = [];
     const entries: IfEntry[] = [];
     try {
       for (const name of names) {
-        const device = new Device({ module, driver, home, options, id, plugged }, this.#control, this.#deadline);
+        const device = new Device(
+          { module, driver, home, options, id, plugged },
+          this.#control,
+          this.#deadline,
+        );
         const e = this.#ifs.allocate(vnet, name, device, n === 1 ? hint?.index : undefined);
         Object.assign(device, { index: e.index, born: e.born, name });
         devices.push(device);
@@ -198,6 +214,7 @@ export class Cloners {
     } catch (e) {
       for (const x of entries) this.#ifs.abandon(x);
       for (const name of names) this.#ifs.unreserve(vnet, name);
+      this.#freeUnit(vnet, clone.name);
       throw e;
     }
     clone.entries = entries;
@@ -209,63 +226,39 @@ export class Cloners {
     try {
       for (const d of devices) attached.push(await d.attach());
     } catch (cause) {
-      await this.#unwind(devices.slice(0, attached.length), entries, attached.length, cause);
+      await this.#unwind(clone, devices, cause);
       throw cause;
     }
-    return await this.#publish(vnet, module, clone, devices, attached, plugged);
-  }
-
-  async #publish(
-    vnet: Vnet,
-    module: LoadedModule,
-    clone: Clone,
-    devices: readonly Device[],
-    specs: readonly IfSpec[],
-    plugged?: Plugged,
-  ): Promise<IfEntry[]> {
-    const { entries } = clone;
-    let done = 0;
     try {
-      for (; done < entries.length; done++) {
-        await attachEntry(
-          this.#ifs,
-          entries[done]!,
-          specs[done]!,
-          () => {
-            this.#admit(vnet, module, clone.name);
-            plugged?.admit();
-          },
-        );
-        if (done === 0) {
-          module.users.add(clone);
-        }
-        this.clones.set(entries[done]!, clone);
-      }
-      return entries;
+      await attachEntries(this.#ifs, entries, attached, () => {
+        this.#admit(vnet, module, clone.name);
+        plugged?.admit();
+        module.users.add(clone);
+        for (const e of entries) this.clones.set(e, clone);
+      });
     } catch (cause) {
-      // What is published already goes the way of every attached interface; the rest is unwound.
-      await Promise.allSettled(entries.slice(0, done).map((e) => detachEntry(this.#ifs, e)));
-      await this.#unwind(devices.slice(done), entries.slice(done), devices.length - done, cause);
-      this.#forget(clone);
+      await this.#unwind(clone, devices, cause);
       throw cause;
     }
+    return entries;
   }
 
   /** Undoes attaches that were not published. A hook that stalled leaves its slot wedged: its memory may still be in use. */
-  async #unwind(
-    devices: readonly Device[],
-    entries: readonly IfEntry[],
-    attached: number,
-    cause: unknown,
-  ): Promise<void> {
-    for (const d of devices) await d.unwind().catch(() => {});
-    entries.forEach((e, i) => {
-      if (i === attached && (cause as { code?: string }).code === "SOFTC_DRIVER_STALLED") {
-        this.#ifs.unreserve(e.vnet, e.name);
-        transition(this.#ifs.arena.a, this.#ifs.at(e), "wedge", e.name);
-        this.#ifs.events.emit("wedged", e.name, { detail: (cause as Error).message });
+  async #unwind(clone: Clone, devices: readonly Device[], cause: unknown): Promise<void> {
+    for (const d of devices) await d.unwind();
+    const wedged: IfEntry[] = [];
+    clone.entries.forEach((e, i) => {
+      if (devices[i]!.stalled) {
+        wedgeEntry(this.#ifs, e, cause);
+        wedged.push(e);
       } else this.#ifs.abandon(e);
     });
+    this.#forget(clone);
+    if (wedged.length === 0) return;
+    // Its memory may still be in use: its module cannot go.
+    clone.entries = wedged;
+    for (const e of wedged) this.clones.set(e, clone);
+    clone.module.users.add(clone);
   }
 
   #admit(vnet: Vnet, module: LoadedModule, name: string): void {

@@ -56,6 +56,8 @@ export class Device implements IfDevice {
   /** Word offset of the shared struct. */
   #shared = 0;
   #attached = false;
+  /** A hook missed its deadline on the way in: the memory may still be in use. */
+  stalled = false;
   #opened: number[] = [];
   /** Devices that reach this one through its shared softc: pulled out when it goes, and waited for. */
   readonly children = new Set<() => Promise<void>>();
@@ -95,7 +97,8 @@ export class Device implements IfDevice {
       return this.#interface(declared);
     } catch (e) {
       this.#control.cpu.resources.delete(this.index);
-      if (!this.#attached && !isStall(e)) this.#freeShared();
+      this.stalled = isStall(e);
+      if (!this.#attached && !this.stalled) this.#freeShared();
       throw e;
     }
   }
@@ -106,7 +109,9 @@ export class Device implements IfDevice {
       await this.#ask(k, MAIL.open, "open", text);
       this.#opened.push(k);
     }));
-    for (const r of results) if (r.status === "rejected") throw r.reason;
+    const failed = results.filter((r) => r.status === "rejected").map((r) => r.reason as unknown);
+    this.stalled = failed.some(isStall);
+    if (failed.length > 0) throw failed.find(isStall) ?? failed[0];
   }
 
   async quiet(): Promise<void> {
@@ -120,7 +125,10 @@ export class Device implements IfDevice {
 
   async close(): Promise<void> {
     const cpus = new Set([...this.cpus, this.spec.home]);
-    await Promise.all([...cpus].map((k) => this.#ask(k, MAIL.close, "close")));
+    await Promise.all([...cpus].map(async (k) => {
+      const counts = await this.#ask(k, MAIL.close, "close") as Record<string, number> | undefined;
+      if (counts !== undefined) this.counted(k, counts);
+    }));
   }
 
   async destroy(): Promise<void> {
@@ -133,11 +141,16 @@ export class Device implements IfDevice {
 
   /** Ends an instance whose interface was not published: what attach and open did is undone, destroy is called. */
   async unwind(): Promise<void> {
-    if (!this.#attached) return;
-    await this.quiet();
-    await this.stop();
-    await this.close();
-    await this.destroy();
+    if (!this.#attached || this.stalled) return;
+    try {
+      await this.quiet();
+      await this.stop();
+      await this.close();
+      await this.destroy();
+    } catch {
+      // Only a deadline gets here: what a hook throws is reported and passed over.
+      this.stalled = true;
+    }
   }
 
   async canMove(to: Vnet): Promise<true | string> {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { add, get, load, set, store } from "../doors/arena.ts";
+import { add, cas, get, load, set, store } from "../doors/arena.ts";
 
 /** Shared memory by byte address. Words are 32 bits and little-endian: addresses of words are multiples of 4. */
 export class Dma {
@@ -36,6 +36,10 @@ export class Dma {
   /** Atomic add; returns the value before. */
   add(at: number, value: number): number {
     return add(this.#a, at >> 2, value);
+  }
+  /** Atomic compare and swap; returns the value before. */
+  cas(at: number, expected: number, value: number): number {
+    return cas(this.#a, at >> 2, expected, value);
   }
   /** Plain read of a word that an atomic orders. */
   get(at: number): number {

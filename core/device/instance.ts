@@ -61,6 +61,8 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   open = false;
   faulted = false;
   readonly counts: Record<string, number> = {};
+  /** Asynchronous hooks (set, reassign) under way: stop comes after them. */
+  readonly running = new Set<Promise<void>>();
   #revoke: (() => void) | undefined;
   #rx: PacketBatch | undefined;
   #gathered: PacketBatch | undefined;

@@ -20,6 +20,9 @@ import { Interrupts } from "./scope.ts";
 /** Which veto is asked. */
 export const VETO = { detach: 1, move: 2 } as const;
 
+/** A driver's own counters on one CPU. */
+type Counts = Readonly<Record<string, number>>;
+
 /** Imports a module's file. */
 export type Importer = (url: string) => Promise<unknown>;
 
@@ -149,6 +152,8 @@ export class Instances {
   }
 
   #openGate(i: LocalInstance, target: object): void {
+    // An open that settles after its deadline finds the way out taken: no gate for a slot that may be another's.
+    if (this.#instances.get(i.index) !== i) return;
     i.target = target;
     i.open = true;
     this.#net.gates[i.index] = i;
@@ -182,14 +187,17 @@ export class Instances {
   /** Home CPU: the driver stops its device. A throw is reported; the way out goes on. */
   #stop(index: number): void | Promise<void> {
     const i = this.#instances.get(index);
-    if (i === undefined || i.softc === undefined || i.driver.stop === undefined) return;
-    return this.#hook(i, "stop", () => i.driver.stop!(i.softc!));
+    if (i === undefined || i.softc === undefined) return;
+    const stop = (): void | Promise<void> => {
+      if (i.driver.stop !== undefined) return this.#hook(i, "stop", () => i.driver.stop!(i.softc!));
+    };
+    return i.running.size === 0 ? stop() : Promise.all(i.running).then(stop);
   }
 
   /** This CPU's part ends, then its scope. */
-  #close(index: number): void | Promise<void> {
+  #close(index: number): Counts | undefined | Promise<Counts | undefined> {
     const i = this.#instances.get(index);
-    if (i === undefined) return;
+    if (i === undefined) return undefined;
     const { driver, target } = i;
     const closed = driver.queues === "per-cpu" && driver.close !== undefined && target !== undefined
       ? this.#hook(i, "close", () => driver.close!(target))
@@ -201,20 +209,13 @@ export class Instances {
     return Promise.resolve(closed).then(() => i.scope.close()).then(() => this.#closed(i));
   }
 
-  #closed(i: LocalInstance): void {
+  /** The driver's own counters are the answer: one that came later would find the slot free. */
+  #closed(i: LocalInstance): Counts | undefined {
     i.dropUnused();
     i.target = undefined;
-    if (Object.keys(i.counts).length > 0) {
-      this.#net.cpu.report({
-        kind: "counter",
-        index: i.index,
-        born: i.born,
-        label: i.name,
-        values: i.counts,
-      });
-    }
     // The home CPU keeps it until destroy.
     if (i.softc === undefined) this.#instances.delete(i.index);
+    return Object.keys(i.counts).length > 0 ? { ...i.counts } : undefined;
   }
 
   /** Home CPU: nobody is in any hook, nor can be. */
@@ -237,7 +238,7 @@ export class Instances {
     const i = this.#of(index);
     if (i.driver.set === undefined) return;
     hookEntry("set");
-    return i.driver.set(i.softc!, change);
+    return this.#running(i, i.driver.set(i.softc!, change));
   }
 
   #ask(index: number, veto: number, to: VnetName | null): true | string {
@@ -252,7 +253,7 @@ export class Instances {
     const i = this.#of(index);
     if (i.driver.reassign === undefined) return;
     hookEntry("reassign");
-    return i.driver.reassign(i.softc!, to);
+    return this.#running(i, i.driver.reassign(i.softc!, to));
   }
 
   /** Transmits what is queued, as far as the driver takes it. */
@@ -274,6 +275,14 @@ export class Instances {
 
   #owned(index: number): OwnedQueue[] {
     return this.#net.queues.filter((q) => q.index === index);
+  }
+
+  /** Keeps an asynchronous hook in sight until it settles. */
+  #running(i: LocalInstance, hook: void | Promise<void>): void | Promise<void> {
+    if (!(hook instanceof Promise)) return;
+    const settled: Promise<void> = hook.then(() => {}, () => {}).finally(() => i.running.delete(settled));
+    i.running.add(settled);
+    return hook;
   }
 
   /** Calls an ending hook: what it throws is reported, and the ending goes on. */

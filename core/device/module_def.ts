@@ -20,8 +20,8 @@ export interface ModuleDef {
   readonly vnetVars?: readonly VnetVar<unknown>[];
   /** CPU 0, may await: after the drivers are known, before anything attaches. A throw unwinds the load. */
   load?(): void | Promise<void>;
-  /** CPU 0, sync: a reason not to be unloaded now. */
-  quiesce?(): true | string;
+  /** CPU 0, may await: a reason not to be unloaded now. */
+  quiesce?(): true | string | Promise<true | string>;
   /** CPU 0, may await: the last call into the module. */
   unload?(): void | Promise<void>;
 }

@@ -45,6 +45,8 @@ export class LoadedModule implements Module {
   state: ModuleState = "loading";
   /** Creates under way. */
   creating = 0;
+  /** The worker that its code runs in, when it has one of its own. */
+  host: HostedCode | undefined;
   readonly users = new Set<ModuleUser>();
 
   constructor(readonly id: number, readonly def: ModuleDef, readonly url: string) {}
@@ -73,6 +75,16 @@ export interface VnetVars {
   add(vars: readonly VnetVar<unknown>[]): void;
   /** Runs the destructors for every vnet, in reverse. */
   remove(vars: readonly VnetVar<unknown>[]): void;
+}
+
+/** A module's code in a worker of its own: the kernel has a proxy in its place. */
+export interface HostedCode {
+  /** What every CPU imports: the proxy. */
+  readonly url: string;
+  /** Set when it was lost. */
+  readonly lost: Error | undefined;
+  /** Ends the worker; resolves when it has ended or was given up. */
+  end(): Promise<void>;
 }
 
 /** What the modules of a kernel need. */
@@ -105,7 +117,7 @@ export class ModuleTable {
 
   /** By name. @throws {SoftcError} `SOFTC_MODULE_UNKNOWN` */
   get(m: Module | string): LoadedModule {
-    const name = typeof m === "string" ? m : m.name;
+    const name = typeof m === "string" ? m : String(m?.name);
     const found = this.#byName.get(name);
     if (found === undefined) {
       throw new SoftcError("SOFTC_MODULE_UNKNOWN", `Cannot find the module "${name}"`, {
@@ -129,21 +141,27 @@ export class ModuleTable {
     });
   }
 
-  /** Loads a module on every CPU. A failure midway undoes exactly what was done. */
-  async load(spec: URL | string): Promise<LoadedModule> {
+  /** Loads a module on every CPU, or in a host that `start` starts. A failure midway undoes exactly what was done. */
+  async load(spec: URL | string, start?: (url: string) => Promise<HostedCode>): Promise<LoadedModule> {
     const { control, instances, events, vnetVars } = this.#host;
     const url = this.#host.resolve(String(spec));
     const id = this.#nextId++;
     // Each load is a generation of its own: reloading gives fresh module state. The first keeps the plain URL.
-    const from = this.#loads++ === 0 || !this.#loadedOnce.has(url)
+    let from = this.#loads++ === 0 || !this.#loadedOnce.has(url)
       ? url
-      : `${url}${url.includes("?") ? "&" : "?"}softc=${id}`;
+      : `${url}${url.includes("?") ? "&" : "?"}softc=${crypto.randomUUID()}`;
     this.#loadedOnce.add(url);
     const undo: (() => unknown)[] = [];
     try {
+      const host = await start?.(url);
+      if (host !== undefined) {
+        undo.push(() => host.end());
+        from = host.url;
+      }
       undo.push(() => control.askAll(control.everyCpu, MAIL.dropModule, { a: id, label: "drop module" }));
       await control.ask(0, MAIL.importModule, { a: id, text: from, label: `import ${url}` });
       const module = new LoadedModule(id, instances.module(id)!, url);
+      module.host = host;
       this.#claim(module);
       undo.push(() => this.#byName.delete(module.name));
       await control.askAll(control.everyCpu.slice(1), MAIL.importModule, {
@@ -156,6 +174,7 @@ export class ModuleTable {
       undo.push(() => vnetVars.remove(vars));
       await module.def.load?.();
       this.#checkDepends(module);
+      if (host?.lost !== undefined) throw host.lost;
       module.state = "loaded";
       events.emit("module", module.name, { detail: url });
       return module;
@@ -177,6 +196,12 @@ export class ModuleTable {
   async unload(m: Module | string, mode: UnloadMode = "refuse"): Promise<void> {
     const { control, events, vnetVars } = this.#host;
     const module = this.get(m);
+    if (!["refuse", "drain", "force"].includes(mode)) {
+      throw new SoftcError("SOFTC_MODULE_ARGUMENT", `Cannot unload the module "${module.name}"`, {
+        state: `mode ${String(mode)}`,
+        wanted: '"refuse", "drain" or "force"',
+      });
+    }
     if (module.state !== "loaded") {
       throw new SoftcError("SOFTC_MODULE_STATE", `Cannot unload the module "${module.name}"`, {
         state: module.state,
@@ -221,9 +246,22 @@ export class ModuleTable {
       events.emit("fault", module.name, { detail: `unload threw: ${(e as Error).message}` });
     }
     await control.askAll(control.everyCpu, MAIL.dropModule, { a: module.id, label: "drop module" });
+    await module.host?.end();
     module.state = "gone";
     this.#byName.delete(module.name);
     events.emit("module gone", module.name);
+  }
+
+  /** A host was lost: what it had goes without being asked, and its module's name is free again. */
+  async lost(host: HostedCode): Promise<void> {
+    const module = this.all().find((m) => m.host === host);
+    if (module?.state !== "loaded") return;
+    try {
+      await this.unload(module, "force");
+    } catch (e) {
+      module.state = "wedged";
+      throw e;
+    }
   }
 
   /** What keeps a module from being unloaded, in words: for `--explain`. */
@@ -241,7 +279,7 @@ export class ModuleTable {
 
   async #veto(module: LoadedModule): Promise<string | undefined> {
     try {
-      const no = module.def.quiesce?.() ?? true;
+      const no = await module.def.quiesce?.() ?? true;
       if (no !== true) return `module says: ${no}`;
     } catch (e) {
       return `quiesce threw: ${(e as Error).message}`;

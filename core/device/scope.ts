@@ -170,7 +170,10 @@ export class Scope {
     this.#bells.add(run);
     return {
       ring: () => {
-        if (!this.#closed) this.#interrupts.ring(run);
+        if (this.#closed) return;
+        this.#interrupts.ring(run);
+        // On CPU 0 a hook may run while the pump sleeps: in a user's ifOutput.
+        this.#cpu.ring(this.#cpu.id);
       },
     };
   }

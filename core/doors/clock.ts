@@ -30,7 +30,8 @@ export interface TimerEntry {
 export class Timers {
   readonly #heap: TimerEntry[] = [];
 
-  constructor(readonly clock: Clock) {}
+  /** `onFirst` is called when a timer becomes the next one due: whoever sleeps until then must hear of it. */
+  constructor(readonly clock: Clock, readonly onFirst: () => void = () => {}) {}
 
   /** Timers that are armed. */
   get size(): number {
@@ -51,6 +52,7 @@ export class Timers {
       i = up;
     }
     heap[i] = entry;
+    if (i === 0) this.onFirst();
     return entry;
   }
 

@@ -28,7 +28,7 @@
  *
  * @module
  */
-import { load, set, store } from "../doors/arena.ts";
+import { load, set, store, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { type Arena, ASYNC, CPU } from "../memory/arena.ts";
 
@@ -156,7 +156,8 @@ export class GracePeriods {
       for (let i = 0; i < words.length; i++) if (!changed(i)) return false;
       return true;
     };
-    for (let polls = 0; polls < POLLS; polls++) if (all()) return;
+    // Polls spare a wake-up and nothing else: a watched run, where each is a point, goes without.
+    for (let polls = watched() ? POLLS : 0; polls < POLLS; polls++) if (all()) return;
     for (let i = 0; i < words.length; i++) {
       const cpu = this.#cpuOf(words[i]!);
       if (cpu > 0 && !changed(i)) this.#host.sync(cpu);

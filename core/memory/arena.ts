@@ -84,8 +84,8 @@ export const IFNET = {
   WORDS: LINE,
 } as const;
 
-/** A slot of the vnet table: what the data path reads of a vnet. */
-export const VNET = { state: 0, sockets: 1, generation: 2, WORDS: 16 } as const;
+/** A slot of the vnet table: what the data path reads of a vnet. From `inet` on, the words of its IP stack. */
+export const VNET = { state: 0, sockets: 1, generation: 2, inet: 4, WORDS: 16 } as const;
 
 /** Header words of an mbuf. `owner` 0 = free. */
 export const MBUF = {

@@ -33,6 +33,8 @@ export interface Batch {
   copyFrom(i: number, source: Uint8Array): void;
   /** Takes packet `i` for the device: the driver ends it later with `dev.txDone` (on the wire) or `dev.free` (dropped). */
   take(i: number): Mbuf;
+  /** Gives packet `i` back that `take` gave, unsent: the opposite of `take`. */
+  untake(i: number, m: Mbuf): void;
   /** Adds a packet of the device (taken before) as the last one, `len` bytes long. */
   put(m: Mbuf, len: number): void;
   /** Ends all packets: on the wire when this is a transmit batch, dropped by the driver otherwise. Returns how many. */
@@ -107,6 +109,15 @@ export class PacketBatch implements Batch {
     this.ids[i] = -1;
     this.gone++;
     return id as Mbuf;
+  }
+
+  untake(i: number, m: Mbuf): void {
+    if (this.ids[i] !== -1 || i >= this.n) {
+      throw new SoftcError("SOFTC_MBUF_RANGE", `Cannot give packet ${i} back to a batch`);
+    }
+    this.ids[i] = m;
+    this.pool.handOver(this.ids, i, 1, ownerWord(OWNER.device, this.index), this.pool.mine);
+    this.gone--;
   }
 
   put(m: Mbuf, len: number): void {

@@ -6,14 +6,25 @@
  *
  * @module
  */
-import { get, load, set, store } from "../doors/arena.ts";
+import { get, set, store } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
 import { DISPATCH, IFF } from "./flags.ts";
-import { formatHandle, type Handle } from "./handle.ts";
+import { formatHandle, type Handle, handleGencnt } from "./handle.ts";
 import type { IfChange, Ifnet, IfOptions } from "./ifnet.ts";
 import type { IfEntry, Interfaces } from "./interfaces.ts";
 import { stateOf } from "./state.ts";
+
+const NAME = /^[a-zA-Z][a-zA-Z0-9_.-]{0,14}$/;
+
+/** Throws unless `name` can be an interface's. */
+export function checkIfName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot name an interface "${String(name)}"`, {
+      wanted: "1 to 15 letters, digits, dots, dashes or underscores, a letter first",
+    });
+  }
+}
 
 /** Runs `fn` after the changes of the interface that were asked before. */
 function inOrder<T>(e: IfEntry, fn: () => Promise<T>): Promise<T> {
@@ -34,12 +45,19 @@ export function assertLive(ifs: Interfaces, e: IfEntry, h: Handle, verb: string)
 /** Sets UP: the driver first, then the flag, then listeners (behaviours 28, 29). */
 export function ifUp(ifs: Interfaces, e: IfEntry, h: Handle): Promise<void> {
   return inOrder(e, async () => {
-    assertLive(ifs, e, h, "bring up");
+    assertClaimable(ifs, e, h, "bring up");
     const word = ifs.at(e) + IFNET.flags;
     if ((get(ifs.arena.a, word) & IFF.UP) !== 0) return;
     await tell(ifs, e, { up: true });
-    assertClaimable(ifs, e, h, "bring up");
+    try {
+      assertClaimable(ifs, e, h, "bring up");
+    } catch (x) {
+      // It was claimed meanwhile: the driver hears that it is not up after all.
+      await tell(ifs, e, { up: false }).catch(() => {});
+      throw x;
+    }
     set(ifs.arena.a, word, get(ifs.arena.a, word) | IFF.UP);
+    ifs.ringAll();
     ifs.events.emit("up", e.name, { vnet: e.vnet.name, handle: h });
   });
 }
@@ -79,6 +97,7 @@ export function ifSet(
 
 /** The check and the claim of the new name are one (R33). */
 function rename(ifs: Interfaces, e: IfEntry, name: string, h: Handle): void {
+  checkIfName(name);
   ifs.reserve(e.vnet, name, e.name);
   const old = e.name;
   ifs.rename(e, name);
@@ -107,11 +126,12 @@ async function setCounted(
   if ((before > 0) === (after > 0)) return;
   try {
     await tell(ifs, e, { [which]: on });
+    assertClaimable(ifs, e, h, "change");
   } catch (x) {
-    e[which] = before;
+    // A move has set the count to 0.
+    if (ifs.resolve(h) === "live") e[which] = before;
     throw x;
   }
-  assertClaimable(ifs, e, h, "change");
   const word = ifs.at(e) + IFNET.flags;
   const bit = which === "promisc" ? IFF.PROMISC : IFF.ALLMULTI;
   set(ifs.arena.a, word, on ? get(ifs.arena.a, word) | bit : get(ifs.arena.a, word) & ~bit);
@@ -124,6 +144,11 @@ function setDispatch(ifs: Interfaces, e: IfEntry, d: "direct" | "flow" | number)
       wanted: `0 to ${cpus - 1}`,
     });
   }
+  if (typeof d !== "number" && !Object.hasOwn(DISPATCH, d)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot dispatch ${e.name} by "${String(d)}"`, {
+      wanted: '"direct", "flow" or a CPU',
+    });
+  }
   set(ifs.arena.a, ifs.at(e) + IFNET.dispatch, typeof d === "number" ? d : DISPATCH[d]);
 }
 
@@ -131,10 +156,10 @@ function setDispatch(ifs: Interfaces, e: IfEntry, d: "direct" | "flow" | number)
 async function setXconnect(ifs: Interfaces, e: IfEntry, h: Handle, to: Ifnet | null): Promise<void> {
   const { a } = ifs.arena;
   const at = ifs.at(e);
-  if (to !== null && to.vnet !== e.vnet) {
-    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot cross-connect ${e.name} to ${to.name}`, {
-      state: `in vnet "${to.vnet.name}"`,
-      wanted: `in vnet "${e.vnet.name}"`,
+  if (to !== null && (to.vnet !== e.vnet || ifs.resolve(to.handle) !== "live")) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot cross-connect ${e.name} to ${String(to?.name)}`, {
+      state: `${ifs.resolve(to?.handle)} in vnet "${String(to?.vnet?.name)}"`,
+      wanted: `live in vnet "${e.vnet.name}"`,
     });
   }
   store(a, at + IFNET.xconnectGen, 0);
@@ -142,7 +167,7 @@ async function setXconnect(ifs: Interfaces, e: IfEntry, h: Handle, to: Ifnet | n
   await ifs.control.grace.wait();
   assertClaimable(ifs, e, h, "change");
   store(a, at + IFNET.xconnect, to.index);
-  store(a, at + IFNET.xconnectGen, load(a, ifs.arena.ifnetAt(to.index) + IFNET.gencnt));
+  store(a, at + IFNET.xconnectGen, handleGencnt(to.handle));
 }
 
 /** Attached, and owned by no structural operation. */

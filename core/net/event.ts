@@ -2,8 +2,8 @@
  * Events: one ordered sequence per kernel. A subscription is a snapshot and everything after it, without a gap.
  *
  * Order of one interface's events: `arrival` first, then any of `up`, `down`, `link`, `rename`, `change`, then
- * `departure`, and nothing after it until the next `arrival` (in another vnet, under a new handle). `down`
- * comes before UP is cleared, `up` after it is set.
+ * `departure`, and nothing after it until the next `arrival` (in another vnet, under a new handle), but what
+ * becomes of the slot: `freed` or `wedged`. `down` comes before UP is cleared, `up` after it is set.
  *
  * @module
  */
@@ -113,7 +113,7 @@ export class Events {
     const oldest = this.#kept[0]?.seq ?? this.#seq + 1;
     if (after !== undefined && after <= this.#seq && after >= oldest - 1) {
       for (const e of this.#kept) if (e.seq > after) s.put(e);
-    } else s.restart();
+    } else s.begin();
     this.#subscribers.add(s);
     return s;
   }
@@ -132,6 +132,7 @@ class Subscriber implements Subscription {
   readonly #onClose: () => void;
   #waiting: ((r: IteratorResult<Snapshot | KernelEvent>) => void)[] = [];
   #closed = false;
+  #restart = false;
 
   constructor(snapshot: () => Snapshot, accept: (e: KernelEvent) => boolean, onClose: () => void) {
     this.#snapshot = snapshot;
@@ -140,15 +141,25 @@ class Subscriber implements Subscription {
   }
 
   put(e: KernelEvent): void {
-    if (!this.#accept(e)) return;
+    if (this.#restart || !this.#accept(e)) return;
     if (this.#queue.length >= LAG) return this.restart();
-    this.#give(e);
+    const resolve = this.#waiting.shift();
+    if (resolve !== undefined) resolve({ done: false, value: e });
+    else this.#queue.push(e);
   }
 
-  /** Too far behind: what is queued is replaced by a new snapshot. */
+  /** A snapshot of now comes first. */
+  begin(): void {
+    this.#queue.push(this.#snapshot());
+  }
+
+  /**
+   * Too far behind: a snapshot takes the place of what is queued. It is taken when it is read: `down` is told
+   * before UP is cleared, so one taken while an event is told may miss the change.
+   */
   restart(): void {
     this.#queue.length = 0;
-    this.#give(this.#snapshot());
+    this.#restart = true;
   }
 
   close(): void {
@@ -159,6 +170,10 @@ class Subscriber implements Subscription {
   }
 
   next(): Promise<IteratorResult<Snapshot | KernelEvent>> {
+    if (this.#restart && !this.#closed) {
+      this.#restart = false;
+      return Promise.resolve({ done: false, value: this.#snapshot() });
+    }
     const value = this.#queue.shift();
     if (value !== undefined) return Promise.resolve({ done: false, value });
     if (this.#closed) return Promise.resolve({ done: true, value: undefined });
@@ -172,11 +187,5 @@ class Subscriber implements Subscription {
 
   [Symbol.asyncIterator](): this {
     return this;
-  }
-
-  #give(value: Snapshot | KernelEvent): void {
-    const resolve = this.#waiting.shift();
-    if (resolve !== undefined) resolve({ done: false, value });
-    else this.#queue.push(value);
   }
 }

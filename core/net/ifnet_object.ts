@@ -5,6 +5,7 @@
  */
 import { get } from "../doors/arena.ts";
 import { openAsyncSections } from "../epoch/epoch.ts";
+import { SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
 import { type IfCounters, ifCounters } from "../memory/counters.ts";
 import type { Blame } from "./blame.ts";
@@ -65,23 +66,30 @@ export class IfnetObject implements Ifnet {
     return this.#entry.device.counters;
   }
 
-  up(): Promise<void> {
+  async up(): Promise<void> {
     this.#reenter(`bring up ${this.name}`);
-    return ifUp(this.#ifs, this.#entry, this.handle);
+    await ifUp(this.#ifs, this.#entry, this.handle);
   }
 
-  down(): Promise<void> {
+  async down(): Promise<void> {
     this.#reenter(`bring down ${this.name}`);
-    return ifDown(this.#ifs, this.#entry, this.handle);
+    await ifDown(this.#ifs, this.#entry, this.handle);
   }
 
-  set(o: IfOptions): Promise<void> {
+  async set(o: IfOptions): Promise<void> {
     this.#reenter(`change ${this.name}`);
-    return ifSet(this.#ifs, this.#entry, this.handle, o, this.#mtu);
+    await ifSet(this.#ifs, this.#entry, this.handle, o, this.#mtu);
   }
 
   tap(o: TapOptions): Tap {
     assertLive(this.#ifs, this.#entry, this.handle, "tap");
+    const snap = o.snap ?? 1;
+    if (typeof o.onPacket !== "function" || !(Number.isInteger(snap) && snap > 0)) {
+      throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot tap ${this.name}`, {
+        state: `onPacket ${typeof o.onPacket}, snap ${String(o.snap)}`,
+        wanted: "a function, and a whole number from 1 on",
+      });
+    }
     return this.#ifs.taps.attach(this.#entry.index, this.name, o);
   }
 

@@ -34,7 +34,7 @@ import { ifOutput } from "./output.ts";
 import { type AttachedIfp, ifnetByHandle, type NetSection } from "./section.ts";
 import type { Domain } from "./domain.ts";
 import { makeHandle } from "./handle.ts";
-import { tapBatch } from "./tap.ts";
+import { tapBatch, tapDrops } from "./tap.ts";
 
 const SITE = "input (delivered or dropped)" as const;
 /** Packets of backlog that one call works off; the rest waits for the pump. */
@@ -89,6 +89,8 @@ export function runBacklog(net: Net): number {
     net.cpu.epoch.exit();
     net.giveBack();
   }
+  // What is left is the pump's, which sleeps on CPU 0 while a user's section runs.
+  if (net.backlog.length > 0) net.cpu.ring(net.cpu.id);
   return work;
 }
 
@@ -239,7 +241,8 @@ function receive(net: Net, index: number, gencnt: number, b: PacketBatch): void 
       else ifOutput(s, to, b, 0);
       return;
     }
-    demux(net, s, index as AttachedIfp, b);
+    if (net.sink !== undefined) net.sink(index, b);
+    else demux(net, s, index as AttachedIfp, b);
   } finally {
     net.receiving = outer;
     net.close(s);
@@ -288,6 +291,10 @@ function count(net: Net, index: number, b: PacketBatch): void {
 }
 
 function drop(net: Net, index: number, b: PacketBatch, reason: Drop): void {
+  // What is gone came in on another link of the slot: not this interface's to see.
+  if (reason !== DROP.gone && b.gone === 0 && get(net.arena.a, net.arena.ifnetAt(index) + IFNET.taps) !== 0) {
+    tapDrops(net, index, b, 0, "in", reason);
+  }
   const n = b.endFrom(0, reason, SITE);
   net.arena.f[net.arena.ifCountersAt(net.cpu.id, index) + IFC.iqdrops]! += n;
 }

@@ -61,6 +61,8 @@ export class IfEntry {
   detaching: Promise<void> | undefined;
   /** Ends the wait of those who asked while a vmove owned it. */
   doomed: { resolve(p: Promise<void>): void } | undefined;
+  /** A hook threw before it was published: then it never is. */
+  fault: Error | undefined;
   /** Configuration changes queue up here. */
   config: Promise<unknown> = Promise.resolve();
   /** Frozen when the slot is freed. */
@@ -131,6 +133,17 @@ export class Interfaces implements RefHolder {
   /** Interfaces linked in a vnet. */
   inVnet(vnetId: number): IfEntry[] {
     return [...this.#names.get(vnetId)?.values() ?? []].sort((x, y) => x.index - y.index);
+  }
+
+  /** Whether people may see it: from publication on, and what is wedged before (X1). */
+  shown(e: IfEntry): boolean {
+    const state = stateOf(this.arena.a, this.at(e));
+    return state !== "allocated" && state !== "attaching";
+  }
+
+  /** Whether its detach is over: only references may keep its slot. */
+  gone(e: IfEntry): boolean {
+    return this.entries[e.index] !== e || stateOf(this.arena.a, this.at(e)) === "dead";
   }
 
   /** By name; in vnet 0 (all): the first of that name. */
@@ -256,11 +269,18 @@ export class Interfaces implements RefHolder {
   /** Builds every domain's data: before publication (X1). */
   buildAfdata(e: IfEntry, vnet = e.vnet.id): number[] {
     const facts = { ...this.facts(e), vnet };
-    return this.domains.map((d) => {
-      const block = this.control.heap.alloc(d.afdataWords, `${d.name} data of ${e.name}`);
-      d.ifattach(this.arena.a, block, facts);
-      return block;
-    });
+    const built: number[] = [];
+    try {
+      for (const d of this.domains) {
+        const block = this.control.heap.alloc(d.afdataWords, `${d.name} data of ${e.name}`);
+        built.push(block);
+        d.ifattach(this.arena.a, block, facts);
+      }
+      return built;
+    } catch (cause) {
+      for (const block of built) this.control.heap.free(block, "ifAttach (unwound)");
+      throw cause;
+    }
   }
 
   /** Hangs built data off the slot. */
@@ -313,7 +333,13 @@ export class Interfaces implements RefHolder {
     // A state that opened first would let a claim unlink an even slot.
     transition(a, at, event, e.name);
     this.linkName(e);
+    this.ringAll();
     this.events.emit("arrival", e.name, { vnet: e.vnet.name, handle: this.handle(e) });
+  }
+
+  /** Wakes every CPU: a sender may have waited for this interface. */
+  ringAll(): void {
+    for (const k of this.control.everyCpu) this.control.cpu.ring(k);
   }
 
   /** Puts it on its vnet's list under its name. */

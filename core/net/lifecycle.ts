@@ -10,31 +10,31 @@ import type { IfEntry, IfSpec, Interfaces } from "./interfaces.ts";
 import { stateOf, transition, tryTransition } from "./state.ts";
 
 /**
- * Attaches a slot (state attaching) whose driver has attached: fields and rings, afdata, `open` on every CPU, then publication.
- * A failure at any step unwinds exactly what was done.
+ * Attaches slots (state attaching) whose drivers have attached: fields and rings, afdata, `open` on every CPU, then
+ * publication of all of them in one piece of code. A failure at any step unwinds exactly what was done.
  *
  * @param admit called right before publication, in the same piece of code: throws when the vnet takes no more
  */
-export async function attachEntry(
+export async function attachEntries(
   ifs: Interfaces,
-  e: IfEntry,
-  spec: IfSpec,
+  entries: readonly IfEntry[],
+  specs: readonly IfSpec[],
   admit: () => void,
 ): Promise<void> {
-  let afdata: number[] = [];
+  const hung: IfEntry[] = [];
   try {
-    ifs.fill(e, spec);
-    afdata = ifs.buildAfdata(e);
-    ifs.hangAfdata(e, afdata);
-    await e.device.open();
-    await ifs.control.step("attach: opened");
-    admit();
-    ifs.link(e, "publish");
-  } catch (cause) {
-    if (afdata.length > 0) {
-      ifs.takeAfdata(e);
-      ifs.freeAfdata(e, afdata, "ifAttach (unwound)");
+    for (const [n, e] of entries.entries()) {
+      ifs.fill(e, specs[n]!);
+      ifs.hangAfdata(e, ifs.buildAfdata(e));
+      hung.push(e);
+      await e.device.open();
     }
+    await ifs.control.step("attach: opened");
+    for (const e of entries) if (e.fault !== undefined) throw e.fault;
+    admit();
+    for (const e of entries) ifs.link(e, "publish");
+  } catch (cause) {
+    for (const e of hung) ifs.freeAfdata(e, ifs.takeAfdata(e), "ifAttach (unwound)");
     throw cause;
   }
 }
@@ -101,6 +101,13 @@ async function takeDown(ifs: Interfaces, e: IfEntry, linked: boolean): Promise<v
   await e.device.destroy();
   if (e.homeName !== undefined) ifs.unreserve(e.homeVnet, e.homeName);
   ifs.free(e);
+}
+
+/** An attach or open that did not answer: nobody ever found it, and detaching it answers that it is wedged. */
+export function wedgeEntry(ifs: Interfaces, e: IfEntry, cause: unknown): void {
+  ifs.unreserve(e.vnet, e.name);
+  e.detaching = Promise.reject(wedge(ifs, e, cause));
+  e.detaching.catch(() => {});
 }
 
 /** A driver that did not answer: its memory is kept, it is shown, and nobody waits for it. */

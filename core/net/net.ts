@@ -38,6 +38,8 @@ export class Net {
   vnets: ((id: number) => Vnet | undefined) | undefined;
   /** CPU 0 alone: who keeps references. */
   refs!: RefHolder;
+  /** Takes all that this CPU receives in place of the protocols: a driver host hands it to its kernel. */
+  sink: ((index: number, b: PacketBatch) => void) | undefined;
   readonly #sections: NetSection[] = [];
   #open = 0;
   readonly #batches: PacketBatch[] = [];

@@ -29,7 +29,7 @@ import { IFF } from "./flags.ts";
 import { runBacklog } from "./input.ts";
 import type { Net } from "./net.ts";
 import { type AttachedIfp, netOf, type NetSection, type Section } from "./section.ts";
-import { tapBatch } from "./tap.ts";
+import { tapBatch, tapDrops } from "./tap.ts";
 
 /** An output queue that a CPU empties: one ring per sending CPU. */
 export interface OwnedQueue {
@@ -156,6 +156,10 @@ function refuse(net: Net, p: number, b: PacketBatch, reason: Drop, errno: number
 }
 
 function drop(net: Net, p: number, b: PacketBatch, from: number, reason: Drop, errno: number): void {
+  // In front of `from` the driver had them; a driver that took some from behind is not followed there.
+  if (b.gone <= from && get(net.arena.a, net.arena.ifnetAt(p) + IFNET.taps) !== 0) {
+    tapDrops(net, p, b, from, "out", reason);
+  }
   const n = b.endFrom(from, reason, "output (dropped)");
   net.arena.f[net.arena.ifCountersAt(net.cpu.id, p) + IFC.oqdrops]! += n;
   b.errno = errno;

@@ -6,7 +6,9 @@
 import type { Cpu, Source } from "../cpu/cpu.ts";
 import { MAIL } from "../cpu/mailbox.ts";
 import { BORN } from "../memory/counters.ts";
-import { MBUF } from "../memory/arena.ts";
+import { get, load } from "../doors/arena.ts";
+import { IFNET, MBUF } from "../memory/arena.ts";
+import { IFF } from "./flags.ts";
 import type { Net } from "./net.ts";
 import { ifOutput } from "./output.ts";
 import { ifnetByIndexAttached } from "./section.ts";
@@ -63,8 +65,15 @@ export class Pktgen implements Source {
   }
 
   waits(): boolean {
-    // A stream whose interface is away is looked at again when the pump wakes.
-    for (const s of this.#streams) if (s.left > 0) return true;
+    // A stream whose interface is away or down sleeps: linking it and bringing it up ring every CPU.
+    const { arena } = this.#net;
+    for (const s of this.#streams) {
+      const at = arena.ifnetAt(s.facts.index);
+      if (s.left <= 0 || (load(arena.a, at + IFNET.gencnt) & 1) === 0) continue;
+      if (get(arena.a, at + IFNET.vnet) === s.facts.vnet && (get(arena.a, at + IFNET.flags) & IFF.UP) !== 0) {
+        return true;
+      }
+    }
     return false;
   }
 
@@ -98,7 +107,8 @@ export class Pktgen implements Source {
     const b = net.borrow(0);
     try {
       const p = ifnetByIndexAttached(s, stream.facts.index);
-      if (p === undefined) return 0;
+      // Full rate does not mean burning packets on a door that is closed.
+      if (p === undefined || (get(net.arena.a, net.arena.ifnetAt(p) + IFNET.flags) & IFF.UP) === 0) return 0;
       const n = net.cpu.pool.alloc(b.ids, 0, want, BORN.stack, stream.bytes.length);
       if (n === 0) return 0;
       b.n = n;

@@ -55,6 +55,11 @@ export interface RefHolder {
  */
 export function ifTryRef(s: Section, p: Ifp, tag: string): IfRef | undefined {
   const net = netOf(s);
+  if (!(Number.isInteger(p) && p > 0 && p < net.ifnets)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot take a reference to if#${p}`, {
+      wanted: "what a look-up of this section gave",
+    });
+  }
   const word = net.arena.ifnetAt(p) + IFNET.refs;
   for (;;) {
     const refs = load(net.arena.a, word);
@@ -102,7 +107,8 @@ export function resetRefs(a: Int32Array, word: number): void {
 export function ifRele(ref: IfRef): void {
   const own = ref as Reference;
   if (!(own instanceof Reference) || own.released) {
-    throw new SoftcError("SOFTC_IF_REF", `Cannot release the reference "${ref.tag}" to if#${ref.index}`, {
+    const { tag, index } = ref ?? {};
+    throw new SoftcError("SOFTC_IF_REF", `Cannot release the reference "${tag}" to if#${index}`, {
       state: "released",
       wanted: "held",
     });

@@ -69,11 +69,13 @@ function slot(net: Net, index: number): number {
   return index > 0 && index < net.ifnets ? net.arena.ifnetAt(index) : -1;
 }
 
-/** Whatever occupies the slot, in any state but free: to look at, not to send through. */
+/** Whatever occupies the slot, in any state from publication to free: to look at, not to send through. */
 export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
   const net = netOf(s);
   const at = slot(net, index);
   if (at < 0 || load(net.arena.a, at + IFNET.state) === 0) return undefined;
+  // Not linked yet: found by nobody (X1).
+  if (load(net.arena.a, at + IFNET.gencnt) < get(net.arena.a, at + IFNET.born)) return undefined;
   const { vnetId } = s as NetSection;
   if (vnetId !== 0 && get(net.arena.a, at + IFNET.vnet) !== vnetId) return undefined;
   return index as Ifp;

@@ -8,6 +8,7 @@
  *    (R24, rule 1b).
  * 3. A copy is a life of its own (born `copy`). CPU 0 takes copies out and ends them as delivered; a copy
  *    that finds no room is not made, only counted.
+ * 4. A tap that asked for drops sees a packet again when this interface drops it, with the reason.
  *
  * @module
  */
@@ -16,16 +17,21 @@ import type { Control } from "../cpu/control.ts";
 import { plainError } from "../cpu/cpu.ts";
 import { type Arena, IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
 import type { PacketBatch } from "../memory/batch.ts";
-import { BORN, ENDED } from "../memory/counters.ts";
+import { BORN, DROP, type Drop, type DropReason, ENDED } from "../memory/counters.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 import { ringInit, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
 import type { Net } from "./net.ts";
 
 /** Words of a tap block; a ring per CPU follows. Time is not kept in shared memory: the reader stamps. */
-const TAP = { next: 0, snap: 1, missed: 2, rings: LINE } as const;
+const TAP = { next: 0, snap: 1, missed: 2, drops: 3, rings: LINE } as const;
 const ENTRIES = 512;
-/** Stamp of an entry: direction. */
+/** Stamp of an entry: direction, and above it the reason of a drop. */
 const DIRECTION = { in: 1, out: 2 } as const;
+const REASON_SHIFT = 8;
+/** Names of drop reasons by number. */
+const REASONS: ReadonlyMap<number, DropReason> = new Map(
+  Object.entries(DROP).map(([name, n]) => [n, name as DropReason]),
+);
 
 /** Which way a packet went through the interface. */
 export type Direction = keyof typeof DIRECTION;
@@ -37,6 +43,8 @@ export interface TapPacket {
   /** Its length on the interface. */
   readonly length: number;
   readonly direction: Direction;
+  /** Why the interface dropped it, if it did. */
+  readonly dropped?: DropReason;
   /** The CPU that handled it. */
   readonly cpu: number;
 }
@@ -47,6 +55,8 @@ export interface TapOptions {
   readonly onPacket: (packet: TapPacket) => void;
   /** Bytes kept of each packet; 1984 unless told. */
   readonly snap?: number;
+  /** Sees what the interface drops too, with the reason; what it saw before it sees again. False unless told. */
+  readonly drops?: boolean;
 }
 
 /** A listener on an interface. */
@@ -61,23 +71,41 @@ export interface Tap {
 export function tapBatch(net: Net, p: number, b: PacketBatch, direction: Direction): void {
   const a = net.arena.a;
   for (let tap = load(a, net.arena.ifnetAt(p) + IFNET.taps); tap !== 0; tap = load(a, tap + TAP.next)) {
-    copyInto(net, tap, b, direction);
+    copyInto(net, tap, b, 0, DIRECTION[direction]);
   }
 }
 
-function copyInto(net: Net, tap: number, b: PacketBatch, direction: Direction): void {
+/** Copies what the interface is about to drop, from packet `from` on, into the taps that asked. In the caller's section. */
+export function tapDrops(
+  net: Net,
+  index: number,
+  b: PacketBatch,
+  from: number,
+  direction: Direction,
+  reason: Drop,
+): void {
+  const a = net.arena.a;
+  for (let tap = load(a, net.arena.ifnetAt(index) + IFNET.taps); tap !== 0; tap = load(a, tap + TAP.next)) {
+    if (get(a, tap + TAP.drops) !== 0) {
+      copyInto(net, tap, b, from, DIRECTION[direction] | reason << REASON_SHIFT);
+    }
+  }
+}
+
+function copyInto(net: Net, tap: number, b: PacketBatch, first: number, stamp: number): void {
   const { arena, cpu } = net;
   const a = arena.a;
   const ring = tap + TAP.rings + cpu.id * ringWords(ENTRIES);
   const copies = net.borrow(b.index);
-  const want = Math.min(b.n, ringRoom(a, ring, b.n));
+  const all = b.n - first;
+  const want = Math.min(all, ringRoom(a, ring, all));
   const n = want <= 0 ? 0 : cpu.pool.alloc(copies.ids, 0, want, BORN.copy, 0);
   copies.n = n;
   const snap = get(a, tap + TAP.snap);
   for (let i = 0; i < n; i++) {
-    const len = b.len(i);
+    const len = b.len(first + i);
     const kept = len < snap ? len : snap;
-    const from = b.at(i);
+    const from = b.at(first + i);
     arena.u8.copyWithin(copies.at(i), from, from + kept);
     const h = cpu.pool.headerAt(copies.ids[i]!);
     a[h + MBUF.len] = kept;
@@ -85,10 +113,10 @@ function copyInto(net: Net, tap: number, b: PacketBatch, direction: Direction): 
   }
   if (n > 0) {
     cpu.pool.handOver(copies.ids, 0, n, cpu.pool.mine, TAP_OWNER);
-    ringPush(a, ring, copies.ids, 0, n, DIRECTION[direction]);
+    ringPush(a, ring, copies.ids, 0, n, stamp);
     cpu.ring(0);
   }
-  if (n < b.n) add(a, tap + TAP.missed, b.n - n);
+  if (n < all) add(a, tap + TAP.missed, all - n);
   net.giveBack();
 }
 
@@ -100,6 +128,8 @@ export class Taps {
   readonly #control: Control;
   readonly #open = new Map<number, (packet: TapPacket) => void>();
   readonly #taps = new Set<Tap>();
+  /** Taps on an interface's list, and the word that leads to it. */
+  readonly #linked = new Map<number, number>();
 
   constructor(net: Net, control: Control) {
     this.#net = net;
@@ -119,10 +149,12 @@ export class Taps {
     const tap = this.#control.heap.alloc(TAP.rings + cpus * ringWords(ENTRIES), `tap of ${name}`);
     for (let k = 0; k < cpus; k++) ringInit(a, tap + TAP.rings + k * ringWords(ENTRIES), ENTRIES);
     store(a, tap + TAP.snap, Math.min(o.snap ?? 1984, 1984));
+    store(a, tap + TAP.drops, o.drops === true ? 1 : 0);
     const first = arena.ifnetAt(index) + IFNET.taps;
     store(a, tap + TAP.next, load(a, first));
     this.#open.set(tap, o.onPacket);
     store(a, first, tap);
+    this.#linked.set(tap, first);
     let missed = 0;
     let closed: Promise<void> | undefined;
     const missedNow = (): number => closed === undefined ? load(a, tap + TAP.missed) : missed;
@@ -133,7 +165,7 @@ export class Taps {
       close: (): Promise<void> => {
         if (closed === undefined) {
           missed = load(a, tap + TAP.missed);
-          closed = this.#close(tap, first);
+          closed = this.#close(tap);
           this.#taps.delete(made);
         }
         return closed;
@@ -150,7 +182,9 @@ export class Taps {
 
   /** Unlinks every tap of an interface that goes: their readers see no more packets. */
   unlinkAll(index: number): void {
-    store(this.#net.arena.a, this.#net.arena.ifnetAt(index) + IFNET.taps, 0);
+    const first = this.#net.arena.ifnetAt(index) + IFNET.taps;
+    store(this.#net.arena.a, first, 0);
+    for (const [tap, word] of this.#linked) if (word === first) this.#linked.delete(tap);
   }
 
   /** Delivers what taps copied. */
@@ -175,8 +209,10 @@ export class Taps {
     return false;
   }
 
-  async #close(tap: number, first: number): Promise<void> {
-    this.#unlink(tap, first);
+  async #close(tap: number): Promise<void> {
+    const first = this.#linked.get(tap);
+    if (first !== undefined) this.#unlink(tap, first);
+    this.#linked.delete(tap);
     await this.#control.grace.wait();
     while (this.poll(128) > 0);
     this.#open.delete(tap);
@@ -199,29 +235,36 @@ export class Taps {
     const n = Math.min(budget, ringReady(arena.a, ring, budget));
     if (n <= 0) return 0;
     const b = net.borrow(0);
-    const directions = new Int32Array(n);
-    ringPeek(arena.a, ring, b.ids, directions, n);
+    const stamps = new Int32Array(n);
+    ringPeek(arena.a, ring, b.ids, stamps, n);
     cpu.pool.handOver(b.ids, 0, n, TAP_OWNER, cpu.pool.mine);
     ringRelease(arena.a, ring, n);
     b.n = n;
     try {
-      for (let i = 0; i < n; i++) {
-        const length = get(arena.a, cpu.pool.headerAt(b.ids[i]!) + MBUF.flow);
-        onPacket({
-          bytes: b.bytes(i).slice(),
-          length,
-          direction: directions[i] === DIRECTION.in ? "in" : "out",
-          cpu: k,
-        });
-      }
-    } catch (e) {
-      // A listener that throws is told of; the pump that called it goes on.
-      this.#control.onReport({ kind: "panic", label: "tap listener", error: plainError(e) }, 0);
+      for (let i = 0; i < n; i++) this.#tell(onPacket, b, i, stamps[i]!, k);
     } finally {
       b.endFrom(0, ENDED.delivered, "input (delivered or dropped)");
       net.giveBack();
     }
     return n;
+  }
+
+  /** One packet to one listener. One that throws is told of; the pump that called it goes on. */
+  #tell(onPacket: (packet: TapPacket) => void, b: PacketBatch, i: number, stamp: number, k: number): void {
+    const { arena, cpu } = this.#net;
+    const length = get(arena.a, cpu.pool.headerAt(b.ids[i]!) + MBUF.flow);
+    const reason = REASONS.get(stamp >> REASON_SHIFT);
+    try {
+      onPacket({
+        bytes: b.bytes(i).slice(),
+        length,
+        direction: (stamp & 3) === DIRECTION.in ? "in" : "out",
+        ...(reason === undefined ? {} : { dropped: reason }),
+        cpu: k,
+      });
+    } catch (e) {
+      this.#control.onReport({ kind: "panic", label: "tap listener", error: plainError(e) }, 0);
+    }
   }
 }
 

@@ -10,7 +10,9 @@ const FORBIDDEN: Record<string, string> = {
 };
 
 /** Seams that ask for a runtime by name, each with its reason: `{ "drivers/sys/mod.ts": { Deno: "its FFI" } }`. */
-const SEAMS: Record<string, Record<string, string>> = {};
+const SEAMS: Record<string, Record<string, string>> = {
+  "drivers/sys/mod.ts": { Deno: "its foreign function interface; it says so elsewhere" },
+};
 
 /** What Deno's type checker knows and Node 20 has not: `X.name` for a class, `name` for a global. */
 const NOT_IN_NODE_20 = new Map<string, readonly string[]>([

@@ -9,3 +9,27 @@ export function checksum(u8: Uint8Array, at: number, len: number, initial = 0): 
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
 }
+
+/** Sum of the pseudo header of IPv4 (RFC 768) or IPv6 (RFC 8200 8.1): `n` bytes of addresses that follow each other. */
+export function pseudoSum(u8: Uint8Array, addresses: number, n: number, proto: number, len: number): number {
+  let sum = proto + (len >>> 16) + (len & 0xffff);
+  for (let i = addresses; i < addresses + n; i += 2) sum += u8[i]! << 8 | u8[i + 1]!;
+  return sum;
+}
+
+/** Writes a 16-bit value. */
+export function put16(u8: Uint8Array, at: number, v: number): void {
+  u8[at] = v >>> 8 & 255;
+  u8[at + 1] = v & 255;
+}
+
+/** Reads a 16-bit value. */
+export function at16(u8: Uint8Array, at: number): number {
+  return u8[at]! << 8 | u8[at + 1]!;
+}
+
+/** Writes the checksum of an IPv4 header. */
+export function sealIpv4(u8: Uint8Array, at: number): void {
+  put16(u8, at + 10, 0);
+  put16(u8, at + 10, checksum(u8, at, (u8[at]! & 15) * 4));
+}

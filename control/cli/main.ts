@@ -1,0 +1,64 @@
+/**
+ * The command line: `softc`. Exit codes: 0 done, 1 a check failed or was refused, 2 usage, 3 environment.
+ *
+ * @module
+ */
+import process from "node:process";
+import { Command, CommanderError } from "commander";
+import { Commands, EXIT, type Io } from "./command.ts";
+import { addExplain } from "./explain.ts";
+import { addIf } from "./if.ts";
+import { addLab } from "./lab.ts";
+import { addModule, addTraffic, addVnet } from "./nouns.ts";
+import { start, START_OPTIONS } from "./start.ts";
+import { addWatch } from "./watch.ts";
+
+/** Runs one command; resolves with its exit code. */
+export async function runCli(args: readonly string[], io: Io = STANDARD): Promise<number> {
+  const program = new Command("softc")
+    .description("Runs, watches and changes a softc system.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ softc start examples/two-vnets.lab.json\n\nExit codes: 0 done, 1 a check failed or was refused, 2 usage, 3 environment",
+    );
+  const cli = new Commands(io);
+  cli.add(
+    program,
+    "start [lab]",
+    "run a system with its API and dashboard",
+    "start two-vnets.lab.json --json",
+    START_OPTIONS,
+    start,
+  );
+  addIf(cli, program);
+  addVnet(cli, program);
+  addModule(cli, program);
+  addTraffic(cli, program);
+  addWatch(cli, program);
+  addLab(cli, program);
+  addExplain(cli, program);
+  forAll(
+    program,
+    (c) => c.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err }).showHelpAfterError(),
+  );
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return cli.code;
+  } catch (e) {
+    if (!(e instanceof CommanderError)) throw e;
+    // Help that was asked for is no error.
+    return e.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+}
+
+function forAll(c: Command, fn: (c: Command) => void): void {
+  fn(c);
+  for (const sub of c.commands) forAll(sub, fn);
+}
+
+const STANDARD: Io = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+};
+
+if (import.meta.main) process.exitCode = await runCli(process.argv.slice(2));

@@ -1,0 +1,347 @@
+/**
+ * From what is to what is wanted: the steps, in order. Pure look-ups until a step is run.
+ *
+ * A lab declares the whole system: what it does not name goes. Order: what must make room goes first, then
+ * modules, vnets, interfaces, moves and changes are made, then the rest goes, traffic starts last. Each step
+ * can be undone; the undo of a destroy makes the thing anew, under a new handle.
+ *
+ * @module
+ */
+import { type IfJSON, SoftcError } from "../../mod.ts";
+import type { CreateSpec, System, TrafficSpec } from "../system.ts";
+import type { Lab, LabEnd } from "./schema.ts";
+
+/** One step of an apply. */
+export interface Step {
+  /** As `lab diff` prints it; begins with `+`, `-` or `~`. */
+  readonly text: string;
+  run(): Promise<unknown>;
+  undo(): Promise<unknown>;
+}
+
+/** The lab of a system with nothing in it. */
+export const EMPTY: Lab = { modules: [], vnets: {}, interfaces: [], links: [], traffic: [] };
+
+/** Built-in modules, by the cloner that they bring. */
+const BUILTIN: Readonly<Record<string, string>> = {
+  lo: "softc:loopback",
+  null: "softc:null",
+  epair: "softc:epair",
+};
+
+/** What one create makes: one interface, or a pair. */
+interface Unit extends CreateSpec {
+  readonly name: string;
+  readonly ends: readonly (LabEnd & { readonly name: string })[];
+}
+
+const spell = (u: Unit): string =>
+  `${u.cloner} ${u.ends.map((e) => `${e.vnet}:${e.name}`).join(" = ")}${
+    u.cpu === undefined ? "" : ` on CPU ${u.cpu}`
+  }`;
+
+/** Steps that make the system what the lab says; none when it is. @throws {SoftcError} `SOFTC_LAB_BAD` */
+export function planLab(system: System, lab: Lab): Step[] {
+  const { kernel } = system;
+  if (lab.cpus !== undefined && lab.cpus !== kernel.cpus) {
+    throw new SoftcError("SOFTC_LAB_BAD", "Cannot change the number of CPUs of a running system", {
+      state: String(kernel.cpus),
+      wanted: String(lab.cpus),
+      fix: "start the lab anew: softc start LAB",
+    });
+  }
+  const have = unitsIn(system);
+  const want = unitsOf(lab);
+  const same = (a: Unit, b: Unit): boolean =>
+    a.vnet === b.vnet && a.cloner === b.cloner && a.name === b.name && a.ends.length === b.ends.length &&
+    (b.cpu === undefined || a.cpu === b.cpu) && canonical(a.options) === canonical(b.options);
+  const kept = want.flatMap((w) => {
+    const h = have.find((x) => same(x, w));
+    return h === undefined ? [] : [{ h, w }];
+  });
+  const fresh = want.filter((w) => !kept.some((k) => k.w === w));
+  const gone = have.filter((h) => !kept.some((k) => k.h === h));
+  const taken = new Set(
+    fresh.flatMap((w) => w.ends.flatMap((e) => [`${e.vnet}:${e.name}`, `${w.vnet}:${e.name}`])),
+  );
+  const clashes = (u: Unit): boolean =>
+    u.ends.some((e) => taken.has(`${e.vnet}:${e.name}`) || taken.has(`${u.vnet}:${e.name}`));
+
+  const vnets = vnetSteps(system, lab);
+  const modules = moduleSteps(system, lab);
+  const traffic = trafficSteps(
+    system,
+    lab,
+    new Set([...fresh, ...gone].flatMap((u) => u.ends.map((e) => e.name))),
+  );
+  const destroy = (u: Unit): Step => ({
+    text: `- ${spell(u)}`,
+    run: () => system.destroy(`${u.ends[0]!.vnet}:${u.ends[0]!.name}`),
+    undo: () => build(system, u),
+  });
+  return [
+    ...traffic.stop,
+    ...gone.filter(clashes).map(destroy),
+    ...modules.load,
+    ...vnets.create,
+    ...fresh.map((u): Step => ({
+      text: `+ ${spell(u)}`,
+      run: () => build(system, u),
+      undo: () => system.destroy(`${u.ends[0]!.vnet}:${u.ends[0]!.name}`),
+    })),
+    ...kept.flatMap(({ h, w }) => changes(system, h, w)),
+    ...vnets.change,
+    ...gone.filter((u) => !clashes(u)).map(destroy),
+    ...vnets.destroy,
+    ...modules.unload,
+    ...traffic.start,
+  ];
+}
+
+/** The system as a lab: applying it to this system does nothing. */
+export function labOf(system: System): Lab {
+  const units = unitsIn(system);
+  const end = ({ vnet, up, mtu }: LabEnd): LabEnd => ({ vnet, up, mtu });
+  return {
+    cpus: system.kernel.cpus,
+    modules: system.kernel.modules.list().map((m) => system.specs.get(m.name) ?? m.url),
+    vnets: Object.fromEntries(
+      system.kernel.vnets.filter((v) => v.parent !== undefined).map((v) => [v.name, {
+        ...(v.parent === system.kernel.vnet0 ? {} : { parent: v.parent!.name }),
+        discard: system.discards.has(v.name),
+      }]),
+    ),
+    interfaces: units.filter((u) => u.ends.length === 1).map((u) => ({
+      name: u.ends[0]!.name,
+      cloner: u.cloner,
+      ...(u.vnet === u.ends[0]!.vnet ? {} : { home: u.vnet }),
+      cpu: u.cpu,
+      options: u.options as Record<string, unknown> | undefined,
+      ...end(u.ends[0]!),
+    })),
+    links: units.filter((u) => u.ends.length === 2).map((u) => ({
+      name: u.name,
+      cloner: u.cloner,
+      cpu: u.cpu,
+      options: u.options as Record<string, unknown> | undefined,
+      ends: u.ends.map(end),
+    })),
+    traffic: [...system.traffic.values()].map((t) => t.spec),
+  };
+}
+
+/** Makes a unit as declared; when that fails midway, none of it stays. */
+async function build(system: System, u: Unit): Promise<void> {
+  const made = await system.create(u);
+  try {
+    for (const [i, end] of u.ends.entries()) {
+      if (made[i]!.name !== end.name) await made[i]!.set({ name: end.name });
+      const there = end.vnet === u.vnet
+        ? made[i]!
+        : (await system.vmove(`${u.vnet}:${end.name}`, end.vnet)).ifnet;
+      if (end.mtu !== undefined) await there.set({ mtu: end.mtu });
+      if (end.up) await there.up();
+    }
+  } catch (e) {
+    const first = system.kernel.ifnets.find((x) => x.index === made[0].index);
+    if (first !== undefined) await system.destroy(first.toJSON().handle);
+    throw e;
+  }
+}
+
+/** Where each end is, and what it is set to. */
+function changes(system: System, h: Unit, w: Unit): Step[] {
+  return w.ends.flatMap((to, i): Step[] => {
+    const from = h.ends[i]!;
+    const id = `${to.vnet}:${to.name}`;
+    const steps: Step[] = [];
+    if (from.vnet !== to.vnet || from.name !== to.name) {
+      const was = `${from.vnet}:${from.name}`;
+      const go = (a: string, e: { vnet: string; name: string }, same: boolean): Promise<unknown> =>
+        same ? system.set(a, { name: e.name }) : system.vmove(a, e.vnet, { name: e.name });
+      steps.push({
+        text: `~ ${was} -> ${id}`,
+        run: () => go(was, to, from.vnet === to.vnet),
+        undo: () => go(id, from, from.vnet === to.vnet),
+      });
+    }
+    if (to.mtu !== undefined && from.mtu !== to.mtu) {
+      steps.push({
+        text: `~ ${id} mtu ${from.mtu} -> ${to.mtu}`,
+        run: () => system.set(id, { mtu: to.mtu! }),
+        undo: () => system.set(id, { mtu: from.mtu! }),
+      });
+    }
+    if (from.up !== to.up) {
+      const turn = (up: boolean): Promise<void> => up ? system.ifnet(id).up() : system.ifnet(id).down();
+      steps.push({
+        text: `~ ${id} ${to.up ? "down -> up" : "up -> down"}`,
+        run: () => turn(to.up),
+        undo: () => turn(from.up),
+      });
+    }
+    return steps;
+  });
+}
+
+function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; destroy: Step[] } {
+  const have = system.kernel.vnets.filter((v) => v.parent !== undefined);
+  const byDepth = (names: string[], parent: (n: string) => string | undefined): string[] => {
+    const depth = (n: string): number => {
+      const p = parent(n);
+      return p === undefined || p === "vnet0" ? 0 : 1 + depth(p);
+    };
+    return names.sort((a, b) => depth(a) - depth(b));
+  };
+  const parentNow = (n: string): string | undefined => have.find((v) => v.name === n)?.parent?.name;
+  const make = (n: string, parent: string | undefined, discard: boolean) => async (): Promise<void> => {
+    await system.createVnet(n, parent);
+    if (discard) system.setDiscard(n, true);
+  };
+  const create: Step[] = [];
+  const change: Step[] = [];
+  for (const n of byDepth(Object.keys(lab.vnets), (x) => lab.vnets[x]?.parent)) {
+    const { parent = "vnet0", discard } = lab.vnets[n]!;
+    if (parentNow(n) === undefined) {
+      create.push({ text: `+ vnet ${n}`, run: make(n, parent, discard), undo: () => system.destroyVnet(n) });
+      continue;
+    }
+    if (parentNow(n) !== parent) {
+      throw new SoftcError("SOFTC_LAB_BAD", `Cannot give the vnet "${n}" another parent`, {
+        state: parentNow(n),
+        wanted: parent,
+        fix: "apply without the vnet first, then with it",
+      });
+    }
+    if (system.discards.has(n) !== discard) {
+      change.push({
+        text: `~ vnet ${n} discard ${discard ? "off -> on" : "on -> off"}`,
+        run: () => Promise.resolve(system.setDiscard(n, discard)),
+        undo: () => Promise.resolve(system.setDiscard(n, !discard)),
+      });
+    }
+  }
+  const gone = have.map((v) => v.name).filter((n) => !Object.hasOwn(lab.vnets, n));
+  const destroy = byDepth(gone, parentNow).reverse().map((n): Step => {
+    const remake = make(n, parentNow(n), system.discards.has(n));
+    return { text: `- vnet ${n}`, run: () => system.destroyVnet(n), undo: remake };
+  });
+  return { create, change, destroy };
+}
+
+function moduleSteps(system: System, lab: Lab): { load: Step[]; unload: Step[] } {
+  const cloners = [...lab.interfaces, ...lab.links].map((x) => x.cloner);
+  const want = new Set([
+    ...lab.modules.map((m) => system.modules.normal(m)),
+    ...cloners.flatMap((c) => BUILTIN[c] === undefined ? [] : [BUILTIN[c]]),
+  ]);
+  const have = system.kernel.modules.list().map((m) => ({
+    name: m.name,
+    spec: system.specs.get(m.name) ?? m.url,
+  }));
+  const drop = async (spec: string): Promise<void> => {
+    const m = system.kernel.modules.list().find((x) => (system.specs.get(x.name) ?? x.url) === spec);
+    if (m !== undefined) await system.unload(m.name, "drain");
+  };
+  return {
+    load: [...want].filter((w) => !have.some((h) => h.spec === w)).map((spec) => ({
+      text: `+ module ${spec}`,
+      run: () => system.load(spec),
+      undo: () => drop(spec),
+    })),
+    // Last loaded goes first: it may depend on the others.
+    unload: have.filter((h) => !want.has(h.spec)).reverse().map(({ name, spec }) => ({
+      text: `- module ${name}`,
+      run: () => system.unload(name, "drain"),
+      undo: () => system.load(spec),
+    })),
+  };
+}
+
+function trafficSteps(
+  system: System,
+  lab: Lab,
+  remade: ReadonlySet<string>,
+): { stop: Step[]; start: Step[] } {
+  const have = [...system.traffic.values()].map((t) => t.spec);
+  const want: readonly TrafficSpec[] = lab.traffic;
+  const stays = (a: TrafficSpec, b: TrafficSpec): boolean =>
+    canonical(a) === canonical(b) && !remade.has(a.ifnet.split(":").at(-1)!);
+  return {
+    stop: have.filter((h) => !want.some((w) => stays(h, w))).map((t) => ({
+      text: `- traffic ${t.name}`,
+      run: () => system.stopTraffic(t.name),
+      undo: () => system.startTraffic(t),
+    })),
+    start: want.filter((w) => !have.some((h) => stays(h, w))).map((t) => ({
+      text: `+ traffic ${t.name} from ${t.vnet}:${t.ifnet}`,
+      run: () => system.startTraffic(t),
+      undo: () => system.stopTraffic(t.name),
+    })),
+  };
+}
+
+function unitsOf(lab: Lab): Unit[] {
+  return [
+    ...lab.interfaces.map((x): Unit => ({
+      vnet: x.home ?? x.vnet,
+      cloner: x.cloner,
+      name: x.name,
+      cpu: x.cpu,
+      options: x.options,
+      ends: [x],
+    })),
+    ...lab.links.map((x): Unit => ({
+      vnet: x.ends[0]!.vnet,
+      cloner: x.cloner,
+      name: x.name,
+      cpu: x.cpu,
+      options: x.options,
+      ends: x.ends.map((e, i) => ({ ...e, name: x.name + "ab"[i] })),
+    })),
+  ];
+}
+
+/** What is there, put together as it was made. What others made stands for itself, under its driver's name. */
+function unitsIn(system: System): Unit[] {
+  const there = system.kernel.ifnets.filter((i) => i.state === "attached").map((i) => i.toJSON());
+  const end = (i: IfJSON): Unit["ends"][number] => ({
+    name: i.name,
+    vnet: i.vnet,
+    up: i.flags.includes("UP"),
+    mtu: i.mtu,
+  });
+  const known = system.made.flatMap((m) => {
+    const parts = m.indexes.flatMap((x) => there.find((i) => i.index === x && i.home === m.spec.vnet) ?? []);
+    return parts.length === m.indexes.length ? [{ m, parts }] : [];
+  });
+  const covered = new Set(known.flatMap((k) => k.parts.map((p) => p.index)));
+  return [
+    ...known.map(({ m, parts }): Unit => ({
+      vnet: m.spec.vnet,
+      cloner: m.spec.cloner,
+      name: m.name,
+      cpu: parts[0]!.cpu,
+      options: m.spec.options,
+      ends: parts.map(end),
+    })),
+    ...there.filter((i) => !covered.has(i.index)).map((i): Unit => ({
+      vnet: i.home,
+      cloner: i.driver,
+      name: i.name,
+      cpu: i.cpu,
+      ends: [end(i)],
+    })),
+  ];
+}
+
+/** JSON with keys in order: equal text means equal data. */
+function canonical(x: unknown): string {
+  return JSON.stringify(
+    x,
+    (_, v: unknown) =>
+      typeof v === "object" && v !== null && !Array.isArray(v)
+        ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => a < b ? -1 : 1))
+        : v,
+  ) ?? "undefined";
+}

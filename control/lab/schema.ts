@@ -1,0 +1,215 @@
+/**
+ * The shape of a lab file. The same schema validates it and is published as `lab.schema.json`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { SoftcError } from "../../mod.ts";
+import { IF_ID, IF_NAME, TRAFFIC, VNET_NAME } from "../http/schemas.ts";
+
+/** A vnet of a lab. */
+export interface LabVnet {
+  /** The vnet that it is made in; vnet0 unless told. */
+  readonly parent?: string | undefined;
+  /** Takes and throws away every valid packet (RFC 863). */
+  readonly discard: boolean;
+}
+
+/** What a lab wants of an interface beside its making. */
+export interface LabEnd {
+  /** The vnet that it is in. */
+  readonly vnet: string;
+  /** Whether it is UP. */
+  readonly up: boolean;
+  /** Bytes of payload; the driver's unless told. */
+  readonly mtu?: number | undefined;
+}
+
+/** One interface of a lab. */
+export interface LabInterface extends LabEnd {
+  /** Its name. */
+  readonly name: string;
+  /** The cloner that makes it. */
+  readonly cloner: string;
+  /** The vnet that it is made in, when that is another: it is then lent to `vnet`. */
+  readonly home?: string | undefined;
+  /** Its home CPU; chosen unless told. */
+  readonly cpu?: number | undefined;
+  /** The driver's options. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A pair of interfaces, joined: its ends are called `NAMEa` and `NAMEb`; the first end's vnet is home of both. */
+export interface LabLink {
+  /** Name of the pair. */
+  readonly name: string;
+  /** The cloner that makes both; `epair` unless told. */
+  readonly cloner: string;
+  /** Home CPU of both. */
+  readonly cpu?: number | undefined;
+  /** The driver's options. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** The two ends. */
+  readonly ends: readonly LabEnd[];
+}
+
+/** A stream of packets of a lab. */
+export interface LabTraffic {
+  /** Its name. */
+  readonly name: string;
+  /** The vnet that sends. */
+  readonly vnet: string;
+  /** The interface that sends. */
+  readonly ifnet: string;
+  /** Length of the frames. */
+  readonly bytes: number;
+  /** Destination; broadcast unless told. */
+  readonly mac?: string | undefined;
+  /** IPv4 source. */
+  readonly from?: string | undefined;
+  /** IPv4 destination. */
+  readonly to?: string | undefined;
+  /** CPUs that send; all but CPU 0 unless told. */
+  readonly cpus?: readonly number[] | undefined;
+  /** Packets per batch. */
+  readonly batch?: number | undefined;
+  /** Packets per CPU; endless unless told. */
+  readonly count?: number | undefined;
+}
+
+/** A lab: the whole system, declared. What it does not name is taken down. */
+export interface Lab {
+  /** Where editors find the schema. */
+  readonly $schema?: string | undefined;
+  /** What people call it. */
+  readonly name?: string | undefined;
+  /** CPUs of the kernel; read at start only. */
+  readonly cpus?: number | undefined;
+  /** Modules to load; built-in ones that a cloner needs are loaded unasked. */
+  readonly modules: readonly string[];
+  /** Vnets, by name; vnet0 is always there. */
+  readonly vnets: Readonly<Record<string, LabVnet>>;
+  /** Single interfaces. */
+  readonly interfaces: readonly LabInterface[];
+  /** Pairs of interfaces. */
+  readonly links: readonly LabLink[];
+  /** Streams of packets. */
+  readonly traffic: readonly LabTraffic[];
+}
+
+const MTU = z.int().min(72).max(1958);
+const CPU = z.int().min(0).max(15);
+const CLONER = z.string().min(1).max(32);
+const OPTIONS = z.record(z.string(), z.json());
+const END = z.strictObject({
+  vnet: VNET_NAME,
+  up: z.boolean().default(true),
+  mtu: MTU.optional(),
+});
+
+/** The schema. */
+export const LAB: z.ZodType<Lab> = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().max(64).optional(),
+  cpus: z.int().min(1).max(16).optional(),
+  modules: z.array(z.string().min(1).max(1024)).default([]),
+  vnets: z.record(
+    VNET_NAME,
+    z.strictObject({ parent: VNET_NAME.optional(), discard: z.boolean().default(false) }),
+  ).default({}),
+  interfaces: z.array(END.extend({
+    name: IF_NAME,
+    cloner: CLONER,
+    home: VNET_NAME.optional(),
+    cpu: CPU.optional(),
+    options: OPTIONS.optional(),
+  })).default([]),
+  links: z.array(z.strictObject({
+    name: z.string().regex(
+      /^[a-zA-Z][a-zA-Z0-9_.-]{0,13}$/,
+      "1 to 14 letters, digits or . _ -, a letter first",
+    ),
+    cloner: CLONER.default("epair"),
+    cpu: CPU.optional(),
+    options: OPTIONS.optional(),
+    ends: z.array(END).length(2),
+  })).default([]),
+  traffic: z.array(TRAFFIC.extend({ ifnet: IF_ID })).default([]),
+}).superRefine((lab, ctx) => {
+  for (const { at, message } of dangling(lab)) ctx.addIssue({ code: "custom", path: at, message });
+}).meta({ id: "Lab" });
+
+/** Names that nothing has, and names that two have. */
+function dangling(lab: Lab): { at: (string | number)[]; message: string }[] {
+  const issues: { at: (string | number)[]; message: string }[] = [];
+  const vnet = (name: string | undefined, ...at: (string | number)[]): void => {
+    if (name === undefined || name === "vnet0" || Object.hasOwn(lab.vnets, name)) return;
+    issues.push({ at, message: `there is no vnet "${name}" in the lab` });
+  };
+  const names = new Set<string>();
+  const unique = (name: string, ...at: (string | number)[]): void => {
+    if (names.has(name)) issues.push({ at, message: `two things are called "${name}"` });
+    names.add(name);
+  };
+  for (const [name, v] of Object.entries(lab.vnets)) {
+    vnet(v.parent, "vnets", name, "parent");
+    // A vnet that is its own ancestor can never be made.
+    const seen = new Set([name]);
+    for (let p = v.parent; p !== undefined && p !== "vnet0"; p = lab.vnets[p]?.parent) {
+      if (seen.has(p)) {
+        issues.push({ at: ["vnets", name, "parent"], message: "it is inside itself" });
+        break;
+      }
+      seen.add(p);
+    }
+    if (name === "vnet0") issues.push({ at: ["vnets", name], message: "vnet0 is always there" });
+  }
+  lab.interfaces.forEach((x, i) => {
+    vnet(x.vnet, "interfaces", i, "vnet");
+    vnet(x.home, "interfaces", i, "home");
+    unique(`${x.vnet}:${x.name}`, "interfaces", i, "name");
+  });
+  lab.links.forEach((x, i) =>
+    x.ends.forEach((end, n) => {
+      vnet(end.vnet, "links", i, "ends", n, "vnet");
+      unique(`${end.vnet}:${x.name}${"ab"[n]}`, "links", i, "name");
+    })
+  );
+  const streams = new Set<string>();
+  lab.traffic.forEach((t, i) => {
+    if (streams.has(t.name)) {
+      issues.push({ at: ["traffic", i, "name"], message: `two streams are called "${t.name}"` });
+    }
+    streams.add(t.name);
+    if (!names.has(`${t.vnet}:${t.ifnet}`)) {
+      issues.push({
+        at: ["traffic", i, "ifnet"],
+        message: `there is no "${t.ifnet}" in vnet "${t.vnet}" of the lab`,
+      });
+    }
+  });
+  return issues;
+}
+
+/**
+ * Reads a lab.
+ *
+ * @throws {SoftcError} `SOFTC_LAB_BAD`, naming each place
+ */
+export function parseLab(text: string, from = "the lab"): Lab {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (e) {
+    throw new SoftcError("SOFTC_LAB_BAD", `Cannot read ${from}: ${(e as Error).message}`);
+  }
+  const result = LAB.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((i) => `${i.path.join(".") || "file"}: ${i.message}`);
+  throw new SoftcError("SOFTC_LAB_BAD", `Cannot read ${from}: ${issues.join("; ")}`);
+}
+
+/** The schema as JSON Schema, as published in `lab.schema.json`. */
+export function labJsonSchema(): object {
+  return { title: "A softc lab", ...z.toJSONSchema(LAB, { io: "input" }) };
+}

@@ -1,0 +1,138 @@
+/**
+ * libc by foreign function interface: the few calls that drivers of real devices need. Linux on x86-64, on Deno.
+ *
+ * Imports nothing. Sync calls answer a count, or the negative errno; nothing throws but `openSys` and `fail`.
+ * A `pollAsync` that is pending keeps its process alive and cannot be cancelled: always poll an eventfd with
+ * the device and wake it by writing there.
+ *
+ * @module
+ */
+
+/** Errno numbers of Linux that callers look for. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  EBADF: 9,
+  EAGAIN: 11,
+  EBUSY: 16,
+  EINVAL: 22,
+  EBADFD: 77,
+} as const;
+
+/** Flags of `open`. */
+export const O = { RDONLY: 0, RDWR: 2, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
+
+/** Events of `poll`. */
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, NVAL: 32 } as const;
+
+const SYMBOLS = {
+  open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** `poll` again, off the thread. */
+const ASYNC = {
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** Why a call failed. */
+export class SysError extends Error {
+  override readonly name = "SysError";
+
+  /** Names the call and its errno. */
+  constructor(
+    /** The call. */
+    readonly call: string,
+    /** Linux's number. */
+    readonly errno: number,
+  ) {
+    super(`${call} failed: errno ${errno}`);
+  }
+}
+
+/** Why libc cannot be called here; `undefined` when it can. */
+export function sysMissing(): string | undefined {
+  if (typeof Deno === "undefined") return "no foreign function interface: it needs Deno";
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    return `${Deno.build.os} on ${Deno.build.arch}: it needs Linux on x86_64`;
+  }
+  return undefined;
+}
+
+/** libc, opened. Close it when every call has returned. */
+export interface Sys {
+  /** Opens a file; a file descriptor or the negative errno. */
+  open(path: string, flags: number): number;
+  /** Closes a file descriptor. */
+  close(fd: number): number;
+  /** Reads into the start of `to`. */
+  read(fd: number, to: Uint8Array): number;
+  /** Writes all of `from`. */
+  write(fd: number, from: Uint8Array): number;
+  /** An ioctl with a pointer. */
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  /** An eventfd that does not block. */
+  eventfd(): number;
+  /** Adds one to an eventfd: wakes who polls it. */
+  signal(fd: number): number;
+  /** Moves this thread, and what it opens next, into the network namespace of a descriptor. Await nothing before moving back. */
+  setns(fd: number): number;
+  /** Waits off the thread until one of the descriptors can be read, or `ms` have passed; how many can. The errno of a failure is not known. */
+  pollAsync(fds: readonly number[], ms: number): Promise<number>;
+  /** Throws when `result` is a failure of `call`; gives it back otherwise. @throws {SysError} */
+  check(call: string, result: number): number;
+  /** Lets go of libc. */
+  end(): void;
+}
+
+const CLONE_NEWNET = 0x40000000;
+
+/** Opens libc. @throws {SysError} where {@linkcode sysMissing} gives a reason, or without permission */
+export function openSys(): Sys {
+  const missing = sysMissing();
+  if (missing !== undefined) throw new Error(`Cannot call libc on ${missing}`);
+  const c = Deno.dlopen("libc.so.6", SYMBOLS);
+  const off = Deno.dlopen("libc.so.6", ASYNC);
+  const errno = (): number => new Deno.UnsafePointerView(c.symbols.__errno_location()!).getInt32();
+  // Numbers for 64-bit parameters take a slow path: BigInt is four times as quick.
+  const sized = (result: number | bigint): number => Number(result) < 0 ? -errno() : Number(result);
+  const bytes = (b: Uint8Array): Uint8Array<ArrayBuffer> => b as Uint8Array<ArrayBuffer>;
+  const one = new Uint8Array(8);
+  one[0] = 1;
+  return {
+    open: (path, flags) => sized(c.symbols.open(new TextEncoder().encode(path + "\0"), flags, 0)),
+    close: (fd) => sized(c.symbols.close(fd)),
+    read: (fd, to) => sized(c.symbols.read(fd, bytes(to), BigInt(to.length))),
+    write: (fd, from) => sized(c.symbols.write(fd, bytes(from), BigInt(from.length))),
+    ioctl: (fd, request, argument) => sized(c.symbols.ioctl(fd, BigInt(request), bytes(argument))),
+    eventfd: () => sized(c.symbols.eventfd(0, O.NONBLOCK | O.CLOEXEC)),
+    signal: (fd) => sized(c.symbols.write(fd, one, 8n)),
+    setns: (fd) => sized(c.symbols.setns(fd, CLONE_NEWNET)),
+    async pollAsync(fds, ms) {
+      const set = new Int32Array(2 * fds.length);
+      fds.forEach((fd, i) => {
+        set[2 * i] = fd;
+        set[2 * i + 1] = POLL.IN;
+      });
+      return await off.symbols.poll(set, BigInt(fds.length), ms);
+    },
+    check(call, result) {
+      if (result < 0) throw new SysError(call, -result);
+      return result;
+    },
+    end() {
+      c.close();
+      off.close();
+    },
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * USB descriptors, read as what they are: bytes of a stranger. Nothing outside the block is read, lengths that
+ * lie end the reading, and what is missing is said by name.
+ *
+ * @module
+ */
+
+/** Numbers of USB 2.0 and CDC 1.2 that are used here. */
+export const USB = {
+  DEVICE: 1,
+  CONFIGURATION: 2,
+  STRING: 3,
+  INTERFACE: 4,
+  ENDPOINT: 5,
+  CS_INTERFACE: 0x24,
+  GET_DESCRIPTOR: 6,
+  SET_CONFIGURATION: 9,
+  SET_INTERFACE: 11,
+  CLEAR_FEATURE: 1,
+  CLASS_CDC: 2,
+  CLASS_CDC_DATA: 10,
+  ECM: 6,
+  NCM: 13,
+  UNION: 6,
+  ETHERNET: 15,
+  NCM_FUNCTION: 26,
+  SET_PACKET_FILTER: 0x43,
+  GET_NTB_PARAMETERS: 0x80,
+  SET_NTB_INPUT_SIZE: 0x86,
+  NOTIFY_CONNECTION: 0,
+  NOTIFY_SPEED: 0x2a,
+  IN: 0x80,
+  BULK: 2,
+  INTERRUPT: 3,
+} as const;
+
+/** An endpoint. */
+export interface Endpoint {
+  /** Bit 7 = IN. */
+  readonly address: number;
+  readonly type: number;
+  readonly maxPacket: number;
+}
+
+/** One alternate setting of an interface. */
+export interface Alternate {
+  readonly number: number;
+  readonly alternate: number;
+  readonly cls: number;
+  readonly subclass: number;
+  readonly endpoints: Endpoint[];
+  /** Class-specific descriptors, whole. */
+  readonly extra: Uint8Array[];
+}
+
+/** A configuration. */
+export interface Configuration {
+  readonly value: number;
+  readonly interfaces: readonly Alternate[];
+  /** What was wrong: reading ended there. */
+  readonly trouble?: string;
+}
+
+/** Reads a configuration descriptor and what follows it. */
+export function parseConfiguration(block: Uint8Array): Configuration {
+  const interfaces: Alternate[] = [];
+  const trouble = (what: string): Configuration => ({ value: block[5] ?? 0, interfaces, trouble: what });
+  if (block.length < 9 || block[0]! < 9 || block[1] !== USB.CONFIGURATION) {
+    return trouble("no configuration descriptor");
+  }
+  const total = Math.min(block.length, block[2]! | block[3]! << 8);
+  let current: Alternate | undefined;
+  for (let at = block[0]!; at < total;) {
+    const len = block[at]!;
+    if (len < 2 || at + len > total) {
+      return trouble(`descriptor at ${at} is ${len} bytes long, ${total - at} are left`);
+    }
+    const d = block.subarray(at, at + len);
+    switch (d[1]) {
+      case USB.INTERFACE:
+        if (len < 9) return trouble(`interface descriptor of ${len} bytes`);
+        current = { number: d[2]!, alternate: d[3]!, cls: d[5]!, subclass: d[6]!, endpoints: [], extra: [] };
+        interfaces.push(current);
+        break;
+      case USB.ENDPOINT:
+        if (len < 7) return trouble(`endpoint descriptor of ${len} bytes`);
+        current?.endpoints.push({ address: d[2]!, type: d[3]! & 3, maxPacket: (d[4]! | d[5]! << 8) & 0x7ff });
+        break;
+      case USB.CS_INTERFACE:
+        if (len >= 3) current?.extra.push(d);
+    }
+    at += len;
+  }
+  return { value: block[5]!, interfaces };
+}
+
+/** A CDC Ethernet function that a driver can use. */
+export interface CdcFunction {
+  readonly kind: "ecm" | "ncm";
+  readonly configuration: number;
+  readonly control: Alternate;
+  /** The setting of the data interface that has the endpoints. */
+  readonly data: Alternate;
+  readonly bulkIn: Endpoint;
+  readonly bulkOut: Endpoint;
+  readonly notify: Endpoint | undefined;
+  /** String index of the MAC address; 0 = none. */
+  readonly macString: number;
+  /** Bytes of the largest frame. */
+  readonly maxSegment: number;
+}
+
+/** Finds the CDC Ethernet function of a configuration, NCM before ECM; or why there is none. */
+export function findFunction(c: Configuration): CdcFunction | string {
+  const reasons: string[] = [];
+  for (const [kind, subclass] of [["ncm", USB.NCM], ["ecm", USB.ECM]] as const) {
+    for (const control of c.interfaces) {
+      if (control.cls !== USB.CLASS_CDC || control.subclass !== subclass) continue;
+      const found = complete(c, kind, control);
+      if (typeof found !== "string") return found;
+      reasons.push(`${kind}: ${found}`);
+    }
+  }
+  if (c.trouble !== undefined) reasons.push(c.trouble);
+  return reasons.join("; ") || "no CDC Ethernet interface";
+}
+
+function complete(c: Configuration, kind: "ecm" | "ncm", control: Alternate): CdcFunction | string {
+  const union = control.extra.find((d) => d[2] === USB.UNION && d.length >= 5);
+  const ethernet = control.extra.find((d) => d[2] === USB.ETHERNET && d.length >= 13);
+  if (union === undefined) return "no union descriptor";
+  if (ethernet === undefined) return "no Ethernet descriptor";
+  for (const data of c.interfaces) {
+    if (data.number !== union[4] || data.cls !== USB.CLASS_CDC_DATA) continue;
+    const bulk = (dir: number): Endpoint | undefined =>
+      data.endpoints.find((e) => e.type === USB.BULK && (e.address & USB.IN) === dir && e.maxPacket > 0);
+    const [bulkIn, bulkOut] = [bulk(USB.IN), bulk(0)];
+    if (bulkIn === undefined || bulkOut === undefined) continue;
+    return {
+      kind,
+      configuration: c.value,
+      control,
+      data,
+      bulkIn,
+      bulkOut,
+      notify: control.endpoints.find((e) => e.type === USB.INTERRUPT && (e.address & USB.IN) !== 0),
+      macString: ethernet[3]!,
+      maxSegment: ethernet[8]! | ethernet[9]! << 8,
+    };
+  }
+  return `no setting of data interface ${union[4]} has both bulk endpoints`;
+}
+
+/** The text of a string descriptor; undefined when it is none. */
+export function parseString(d: Uint8Array): string | undefined {
+  const len = Math.min(d[0] ?? 0, d.length);
+  if (len < 2 || d[1] !== USB.STRING) return undefined;
+  let text = "";
+  for (let i = 2; i + 1 < len; i += 2) text += String.fromCharCode(d[i]! | d[i + 1]! << 8);
+  return text;
+}
+
+/** A MAC address from twelve hexadecimal digits; undefined when it is none, or a multicast one. */
+export function parseMac(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined || !/^[0-9a-fA-F]{12}$/.test(text)) return undefined;
+  const mac = Uint8Array.from({ length: 6 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  return (mac[0]! & 1) === 1 || mac.every((b) => b === 0) ? undefined : mac;
+}

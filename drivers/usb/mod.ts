@@ -1,0 +1,23 @@
+/**
+ * usb: a driver for CDC-NCM and CDC-ECM network adapters, with an in-process controller and adapter.
+ *
+ * @module
+ */
+import { defineModule, type ModuleDef } from "../../core/device/mod.ts";
+import { cdc } from "./cdc.ts";
+
+export { usbId } from "./cdc.ts";
+export { SoftPort } from "./controller.ts";
+export type { UsbFunction } from "./controller.ts";
+export { findFunction, parseConfiguration, parseMac, parseString, USB } from "./descriptors.ts";
+export type { Alternate, CdcFunction, Configuration, Endpoint } from "./descriptors.ts";
+export { BlockWriter, parseLimits, readBlock } from "./ncm.ts";
+export type { BlockLimits, BlockResult } from "./ncm.ts";
+export { SoftNic } from "./nic.ts";
+export type { NicOptions } from "./nic.ts";
+export { Transfer, UsbError } from "./transfer.ts";
+export type { Setup, TransferStatus, UsbPort } from "./transfer.ts";
+
+/** The module: driver `cdc`. */
+const usb: ModuleDef = defineModule({ name: "usb", api: 1, drivers: [cdc] });
+export default usb;

@@ -1,0 +1,158 @@
+/**
+ * What a queue's descriptors point at: the packets themselves where the device sees the kernel's memory, copies
+ * of them where it does not. A packet that the device has is owned by the device until the queue gives its
+ * cookie back, so it is ended exactly once.
+ *
+ * @module
+ */
+import type { Batch, Dev, Mbuf } from "../../core/device/mod.ts";
+import { HEADER } from "./spec.ts";
+import type { Transport } from "./transport.ts";
+
+/** Bytes that a packet buffer holds without the header. */
+const ROOM = 1984;
+
+/** Buffers of one queue pair. */
+export interface Buffers {
+  /** What `send` and `post` prepared: address, bytes, cookie. The header is in front. */
+  at: number;
+  size: number;
+  cookie: number;
+  /** Prepares packet `i` to be sent, with an empty header. */
+  send(b: Batch, i: number): void;
+  /** The device has sent it. */
+  sent(cookie: number): void;
+  /** Prepares a buffer to receive into; false when there is none. */
+  post(): boolean;
+  /** Address of what was received. */
+  address(cookie: number): number;
+  /** Adds what was received to the batch: `len` bytes after the header. */
+  deliver(b: Batch, cookie: number, len: number): void;
+  /** The buffer comes back unused. */
+  drop(cookie: number): void;
+  /** Ends what was prepared ahead. */
+  dropSpare(): void;
+}
+
+/** Zero copy: the device reads and writes the packets. The header goes into the room in front of each. */
+export class PacketBuffers implements Buffers {
+  at = 0;
+  size = 0;
+  cookie = 0;
+  #spare: Mbuf[] = [];
+
+  constructor(readonly dev: Dev, readonly rxSize: number) {}
+
+  send(b: Batch, i: number): void {
+    const len = b.len(i);
+    const m = b.take(i);
+    this.at = this.dev.address(m) - HEADER.BYTES;
+    this.size = len + HEADER.BYTES;
+    this.cookie = m;
+    clearHeader(this.dev, this.at);
+  }
+
+  sent(cookie: number): void {
+    this.dev.txDone(cookie as Mbuf);
+  }
+
+  post(): boolean {
+    if (this.#spare.length === 0) {
+      const b = this.dev.alloc(32);
+      for (let i = b.length - 1; i >= 0; i--) this.#spare.push(b.take(i));
+    }
+    const m = this.#spare.pop();
+    if (m === undefined) return false;
+    this.at = this.dev.address(m) - HEADER.BYTES;
+    this.size = Math.min(this.rxSize, ROOM) + HEADER.BYTES;
+    this.cookie = m;
+    return true;
+  }
+
+  address(cookie: number): number {
+    return this.dev.address(cookie as Mbuf) - HEADER.BYTES;
+  }
+
+  deliver(b: Batch, cookie: number, len: number): void {
+    b.put(cookie as Mbuf, len);
+  }
+
+  drop(cookie: number): void {
+    this.dev.free(cookie as Mbuf);
+  }
+
+  /** Ends what was taken and not posted. */
+  dropSpare(): void {
+    for (const m of this.#spare.splice(0)) this.dev.free(m);
+  }
+}
+
+/** Bounce: the device sees copies, in memory of the transport. Cookies are slots. */
+export class BounceBuffers implements Buffers {
+  at = 0;
+  size = 0;
+  cookie = 0;
+  readonly #base: number;
+  readonly #free: number[];
+  readonly #room: number;
+
+  constructor(
+    readonly dev: Dev,
+    readonly t: Transport,
+    name: string,
+    slots: number,
+    readonly rxSize: number,
+  ) {
+    this.#room = ROOM + 64;
+    this.#base = t.memory(name, slots * this.#room);
+    this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
+  }
+
+  send(b: Batch, i: number): void {
+    this.cookie = this.#free.pop()!;
+    this.at = this.address(this.cookie);
+    this.size = b.copyTo(i, this.t.dma.u8, this.at + HEADER.BYTES) + HEADER.BYTES;
+    clearHeader(this.t, this.at);
+  }
+
+  sent(cookie: number): void {
+    this.#free.push(cookie);
+  }
+
+  post(): boolean {
+    const slot = this.#free.pop();
+    if (slot === undefined) return false;
+    this.cookie = slot;
+    this.at = this.address(slot);
+    this.size = Math.min(this.rxSize, ROOM) + HEADER.BYTES;
+    return true;
+  }
+
+  address(cookie: number): number {
+    return this.#base + cookie * this.#room;
+  }
+
+  deliver(b: Batch, cookie: number, len: number): void {
+    const from = this.address(cookie) + HEADER.BYTES;
+    const one = this.dev.alloc(1);
+    if (one.length === 1) {
+      one.copyFrom(0, this.t.dma.u8.subarray(from, from + len));
+      b.put(one.take(0), len);
+    } else this.dev.count("rx_nobufs");
+    this.#free.push(cookie);
+  }
+
+  drop(cookie: number): void {
+    this.#free.push(cookie);
+  }
+
+  dropSpare(): void {}
+}
+
+function clearHeader(x: { readonly dma: Dev["dma"] }, at: number): void {
+  if ((at & 3) === 0) {
+    x.dma.set(at, 0);
+    x.dma.set(at + 4, 0);
+    x.dma.set(at + 8, 0);
+  } else x.dma.u8.fill(0, at, at + HEADER.BYTES);
+}

@@ -1,0 +1,23 @@
+/**
+ * virtio: a network driver for virtio 1.x devices, and a strict software device for it to drive.
+ *
+ * @module
+ */
+import { defineModule, type ModuleDef } from "../../core/device/mod.ts";
+import { virtioNet } from "./net.ts";
+import { vhost } from "./vhost.ts";
+
+export { DeviceQueue } from "./device_queue.ts";
+export type { DeviceQueueOptions } from "./device_queue.ts";
+export type { VirtioNetOptions } from "./net.ts";
+export { Virtqueue } from "./queue.ts";
+export type { QueueOptions, Segment } from "./queue.ts";
+export { CONFIG, CTRL, DESC, FEATURE, Features, HEADER, queueLayout, STATUS } from "./spec.ts";
+export type { Feature } from "./spec.ts";
+export type { Transport } from "./transport.ts";
+export type { VhostOptions } from "./vhost.ts";
+export { WINDOW, WindowTransport } from "./window.ts";
+
+/** The module: drivers `virtio-net` and `vhost`. */
+const virtio: ModuleDef = defineModule({ name: "virtio", api: 1, drivers: [virtioNet, vhost] });
+export default virtio;

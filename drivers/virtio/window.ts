@@ -1,0 +1,179 @@
+/**
+ * A virtio transport over the kernel's own memory: registers, doorbells and queues lie in the shared softc of
+ * the software device, and packets are read and written where they lie. Driver and device may run on different
+ * CPUs; a doorbell is a word that changes and a CPU that is woken.
+ *
+ * A register has one writer. The status is two words: what the driver asked for (with a sequence number) and what
+ * the device made of it (with the number that it answers), so a reset is acked by the device and by nobody else.
+ *
+ * @module
+ */
+import { type Dev, type Dma, SoftcError } from "../../core/device/mod.ts";
+import { CONFIG, Features, queueLayout } from "./spec.ts";
+import type { Transport } from "./transport.ts";
+import { Waiters } from "./waiters.ts";
+
+/** Queue pairs of a window, and entries of each queue. */
+export const WINDOW_PAIRS = 4;
+/** Entries of each queue of a window. */
+export const WINDOW_ENTRIES = 256;
+/** Queues: a receive and a transmit queue for each pair, and the control queue. */
+export const WINDOW_QUEUES = 2 * WINDOW_PAIRS + 1;
+
+const RINGS = queueLayout(WINDOW_ENTRIES).bytes;
+/** Memory of the driver's own, in front of the queues: commands, a table, the phase of its CPUs. */
+const SCRATCH = 256;
+
+/** Byte offsets in the window. Device's words, driver's words, doorbells: lines of their own. */
+export const WINDOW = {
+  magic: 0,
+  /** 1 while the device lives; 0 = it touches nothing any more. */
+  alive: 4,
+  /** Sequence number that the device answered last, and the status that it made of it. */
+  answered: 8,
+  status: 12,
+  offerLow: 16,
+  offerHigh: 20,
+  queues: 24,
+  entries: 28,
+  cpu: 32,
+  config: 36,
+  /** The driver's: number and value of what it asks for. */
+  asked: 128,
+  wanted: 132,
+  acceptLow: 136,
+  acceptHigh: 140,
+  driverCpu: 144,
+  queue: 148,
+  QUEUE_BYTES: 20,
+  /** Doorbells: to the device one for each queue, then one for the status; to the driver the same. */
+  toDevice: 384,
+  toDriver: 512,
+  scratch: 640,
+  rings: 640 + SCRATCH,
+  BYTES: 640 + SCRATCH + WINDOW_QUEUES * RINGS,
+  MAGIC: 0x74726976,
+} as const;
+
+/** The driver's end of a window, on one CPU. */
+export class WindowTransport implements Transport {
+  readonly dma: Dma;
+  readonly bounce = false;
+  readonly #dev: Dev;
+  readonly #at: number;
+  readonly #waiters = new Waiters();
+
+  constructor(dev: Dev) {
+    this.#dev = dev;
+    this.dma = dev.dma;
+    this.#at = dev.window;
+    if (dev.window === 0 || this.#get(WINDOW.magic) !== WINDOW.MAGIC) {
+      throw new SoftcError("SOFTC_DEV_GONE", "Cannot use a virtio window", {
+        state: dev.window === 0 ? "the device was plugged in without a parent" : "no virtio device behind it",
+        wanted: "a virtio device behind it",
+        fix: "plug it in with { parent: the vhost interface }",
+      });
+    }
+  }
+
+  get gone(): boolean {
+    return this.dma.load(this.#at + WINDOW.alive) === 0;
+  }
+
+  features(): Promise<Features> {
+    return Promise.resolve(new Features(this.#get(WINDOW.offerLow), this.#get(WINDOW.offerHigh)));
+  }
+
+  accept(f: Features): Promise<void> {
+    this.#set(WINDOW.acceptLow, f.low);
+    this.#set(WINDOW.acceptHigh, f.high);
+    return Promise.resolve();
+  }
+
+  /** What was accepted: for the other CPUs of the driver. */
+  get accepted(): Features {
+    return new Features(this.#get(WINDOW.acceptLow), this.#get(WINDOW.acceptHigh));
+  }
+
+  status(): Promise<number> {
+    return Promise.resolve(this.gone ? 0 : this.dma.load(this.#at + WINDOW.status));
+  }
+
+  async setStatus(value: number): Promise<number> {
+    const asked = (this.#get(WINDOW.asked) + 1) | 0;
+    this.#set(WINDOW.driverCpu, this.#dev.cpu);
+    this.#set(WINDOW.wanted, value);
+    this.dma.store(this.#at + WINDOW.asked, asked);
+    this.#dev.kick(this.#get(WINDOW.cpu), this.#bell(WINDOW.toDevice, WINDOW_QUEUES));
+    while (!this.gone && this.dma.load(this.#at + WINDOW.answered) !== asked) {
+      await this.#waiters.wait();
+    }
+    return await this.status();
+  }
+
+  config(at: number, bytes: 1 | 2 | 4): Promise<number> {
+    const { u8 } = this.dma;
+    let v = 0;
+    for (let i = bytes - 1; i >= 0; i--) v = v << 8 | u8[this.#at + WINDOW.config + at + i]!;
+    return Promise.resolve(v >>> 0);
+  }
+
+  queueMax(i: number): Promise<number> {
+    return Promise.resolve(i < this.#get(WINDOW.queues) ? this.#get(WINDOW.entries) : 0);
+  }
+
+  memory(what: string, bytes: number): number {
+    const queue = /^queue (\d+)$/.exec(what);
+    const at = this.#at + (queue === null ? WINDOW.scratch : WINDOW.rings + Number(queue[1]) * RINGS);
+    this.dma.u8.fill(0, at, at + bytes);
+    return at;
+  }
+
+  enable(i: number, n: number, desc: number, avail: number, used: number, cpu: number): Promise<void> {
+    const at = WINDOW.queue + i * WINDOW.QUEUE_BYTES;
+    [n, desc, avail, used, cpu].forEach((v, k) => this.#set(at + 4 * k, v));
+    return Promise.resolve();
+  }
+
+  kick(i: number): void {
+    this.#dev.kick(this.#get(WINDOW.cpu), this.#bell(WINDOW.toDevice, i));
+  }
+
+  listen(pair: number, fn: () => void): void {
+    this.#dev.listen(this.#bell(WINDOW.toDriver, 2 * pair), fn);
+    this.#dev.listen(this.#bell(WINDOW.toDriver, 2 * pair + 1), fn);
+  }
+
+  watch(fn: () => void): void {
+    this.#dev.listen(this.#bell(WINDOW.toDriver, WINDOW_QUEUES), () => {
+      this.#waiters.wake();
+      fn();
+    });
+  }
+
+  #bell(side: number, i: number): number {
+    return this.#at + side + 4 * i;
+  }
+  #get(offset: number): number {
+    return this.dma.get(this.#at + offset);
+  }
+  #set(offset: number, value: number): void {
+    this.dma.set(this.#at + offset, value);
+  }
+}
+
+/** Writes the device's configuration space. */
+export function writeConfig(
+  dma: Dma,
+  window: number,
+  c: { mac: Uint8Array; linkUp: boolean; pairs: number; mtu: number },
+): void {
+  const at = window + WINDOW.config;
+  dma.u8.set(c.mac, at + CONFIG.mac);
+  dma.u8[at + CONFIG.status] = c.linkUp ? CONFIG.LINK_UP : 0;
+  dma.u8[at + CONFIG.status + 1] = 0;
+  dma.u8[at + CONFIG.maxPairs] = c.pairs;
+  dma.u8[at + CONFIG.maxPairs + 1] = 0;
+  dma.u8[at + CONFIG.mtu] = c.mtu & 255;
+  dma.u8[at + CONFIG.mtu + 1] = c.mtu >> 8;
+}

@@ -1,0 +1,132 @@
+/**
+ * The devices of a kernel, as its user sees them: what is plugged in, and who has it.
+ *
+ * @module
+ */
+import { type DeviceNode, type DeviceState, DeviceTree } from "../core/device/bus.ts";
+import { Device } from "../core/device/device.ts";
+import type { DeviceId } from "../core/device/driver.ts";
+import { SoftcError } from "../core/error.ts";
+import type { Ifnet } from "../core/net/ifnet.ts";
+import { IfnetObject } from "../core/net/ifnet_object.ts";
+import type { IfEntry } from "../core/net/interfaces.ts";
+import type { Vnet } from "../core/net/vnet.ts";
+
+/** How a device is plugged in. */
+export interface PlugOptions {
+  /** Vnet of its interface; vnet0 unless told or remembered. */
+  readonly vnet?: Vnet;
+  /** The interface whose driver is the other side of the device (a software device): it goes when that goes. */
+  readonly parent?: Ifnet;
+  /** A live object behind the device (a transport, a port of a controller); its driver then runs on CPU 0. */
+  readonly resource?: { unplugged?(): void };
+  /** Options for the driver. */
+  readonly options?: unknown;
+  /** Home CPU of the driver; chosen evenly unless told. */
+  readonly cpu?: number;
+}
+
+/** A device that is plugged in. */
+export interface PluggedDevice {
+  readonly id: DeviceId;
+  /** Bus and address: "virtio:vhost0". */
+  readonly name: string;
+  readonly state: DeviceState;
+  /** Name of the driver that has it. */
+  readonly driver: string | undefined;
+  /** Its interfaces. */
+  readonly ifnets: readonly Ifnet[];
+  /** Plain data. */
+  toJSON(): object;
+}
+
+/** The devices of a kernel. */
+export interface Devices {
+  /**
+   * Plugs a device in: every loaded driver is asked, the best is attached. Resolves when that is done, or
+   * nobody wants it; a module that is loaded later is asked too.
+   *
+   * @throws {SoftcError} `SOFTC_DEV_EXISTS`
+   */
+  plug(id: DeviceId, o?: PlugOptions): Promise<PluggedDevice>;
+  /** Pulls it out, at any moment. Nobody can refuse. Resolves when nothing of it is left. @throws {SoftcError} `SOFTC_IF_WEDGED` */
+  unplug(d: PluggedDevice): Promise<void>;
+  /** Takes its driver off it. @throws {SoftcError} `SOFTC_DEV_BUSY` when the driver refuses */
+  detach(d: PluggedDevice): Promise<void>;
+  /** Looks for a driver again. */
+  attach(d: PluggedDevice): Promise<void>;
+  /** Why a driver has it, or why none does: a line for each driver. */
+  explain(d: PluggedDevice): string[];
+  /** What is plugged in. */
+  list(): PluggedDevice[];
+}
+
+class Handle implements PluggedDevice {
+  readonly #wrap: (e: IfEntry) => Ifnet;
+
+  constructor(readonly node: DeviceNode, wrap: (e: IfEntry) => Ifnet) {
+    this.#wrap = wrap;
+  }
+  get id(): DeviceId {
+    return this.node.id;
+  }
+  get name(): string {
+    return this.node.name;
+  }
+  get state(): DeviceState {
+    return this.node.state;
+  }
+  get driver(): string | undefined {
+    return this.node.driver;
+  }
+  get ifnets(): readonly Ifnet[] {
+    return this.node.live.filter((e) => e.spec !== undefined).map(this.#wrap);
+  }
+  toJSON(): object {
+    const { name, id, state, driver } = this;
+    return { name, id, state, driver, ifnets: this.ifnets.map((i) => i.name) };
+  }
+}
+
+/** What {@linkcode makeDevices} needs of the kernel. */
+export interface DevicesHost {
+  readonly vnet0: Vnet;
+  wrap(e: IfEntry): Ifnet;
+  structural<T>(what: string, fn: () => Promise<T>): Promise<T>;
+}
+
+/** The public face of a device tree. */
+export function makeDevices(tree: DeviceTree, host: DevicesHost): Devices {
+  const handles = new WeakMap<DeviceNode, Handle>();
+  const face = (node: DeviceNode): Handle => {
+    let h = handles.get(node);
+    if (h === undefined) handles.set(node, h = new Handle(node, (e) => host.wrap(e)));
+    return h;
+  };
+  const own = (d: PluggedDevice): DeviceNode => {
+    if (d instanceof Handle) return d.node;
+    throw new SoftcError("SOFTC_DEV_GONE", "Cannot use what was given as a device", {
+      state: typeof d,
+      wanted: "what plug() or list() gave",
+    });
+  };
+  return {
+    plug: (id, o = {}) =>
+      host.structural(`plug in ${id.bus}:${id.address}`, async () => {
+        const { parent, vnet = host.vnet0, ...rest } = o;
+        const device = parent === undefined ? undefined : IfnetObject.entry(parent)?.device;
+        if (parent !== undefined && !(device instanceof Device && parent.state === "attached")) {
+          throw new SoftcError("SOFTC_DEV_GONE", `Cannot plug in ${id.bus}:${id.address}`, {
+            state: `its parent is ${parent.state}`,
+            wanted: "attached",
+          });
+        }
+        return face(await tree.plug(id, { ...rest, vnet, parent: device as Device | undefined }));
+      }),
+    unplug: (d) => host.structural(`unplug ${d.name}`, () => tree.unplug(own(d))),
+    detach: (d) => host.structural(`detach ${d.name}`, () => tree.detach(own(d))),
+    attach: (d) => host.structural(`attach ${d.name}`, () => tree.attach(own(d))),
+    explain: (d) => tree.explain(own(d)),
+    list: () => tree.all().map(face),
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * The entry of a logical thread's worker: imports the scenario, then runs schedule after schedule.
+ *
+ * @module
+ */
+import { plainError } from "../core/cpu/cpu.ts";
+import { Arena, type ArenaConfig } from "../core/memory/arena.ts";
+import { openEndpoint } from "../kernel/endpoint.ts";
+import { COORDINATOR, give, take, TURN } from "./block.ts";
+import { pickScenario } from "./load.ts";
+import { Abort, LogicalThread, type Note } from "./thread.ts";
+
+/** What the coordinator sends first. */
+export interface ThreadStart {
+  readonly url: string;
+  readonly pick: string | undefined;
+  readonly thread: number;
+  readonly block: SharedArrayBuffer;
+  readonly memory: WebAssembly.Memory;
+  readonly config: ArenaConfig;
+  readonly spins: number;
+}
+
+/** What a thread tells the coordinator. */
+export type ThreadNews =
+  | { readonly up: true }
+  | { readonly ready: true }
+  | { readonly failed: ReturnType<typeof plainError> }
+  | { readonly threw: ReturnType<typeof plainError>; readonly thread: number }
+  | { readonly notes: readonly Note[]; readonly thread: number };
+
+const endpoint = await openEndpoint();
+const tell = (news: ThreadNews): void => endpoint.post(news);
+
+async function run(start: ThreadStart): Promise<void> {
+  const x = new Int32Array(start.block);
+  const { thread } = start;
+  try {
+    const scenario = pickScenario(await import(start.url), start.pick);
+    const arena = new Arena(start.memory, start.config);
+    const logical = new LogicalThread(x, arena, scenario, thread, start.spins);
+    tell({ ready: true });
+    for (;;) {
+      const what = take(x, thread, start.spins, Infinity);
+      if (what === TURN.stop) break;
+      if (what === TURN.abort) {
+        await logical.abandon();
+        give(x, COORDINATOR, 1);
+      } else if (what === TURN.prepare) {
+        await logical.prepare();
+        give(x, COORDINATOR, 1);
+      } else if (what === TURN.notes) {
+        tell({ notes: logical.notes, thread });
+        give(x, COORDINATOR, 1);
+      } else {
+        const threw = await logical.run(what - 1);
+        if (threw !== undefined && !(threw instanceof Abort)) tell({ threw: plainError(threw), thread });
+        if (logical.told) {
+          await logical.abandon();
+          give(x, COORDINATOR, 1);
+        }
+      }
+    }
+  } catch (e) {
+    tell({ failed: plainError(e) });
+    give(x, COORDINATOR, 2);
+  }
+}
+
+endpoint.listen((message) => void run(message as ThreadStart));
+tell({ up: true });

@@ -1,0 +1,36 @@
+/**
+ * A litmus test: one race, as the legacy protocol that shows it and as softc's protocol that must not.
+ *
+ * @module
+ */
+import type { Scenario } from "./scenario.ts";
+
+/** A race that cannot be expressed says why. */
+export interface Inexpressible {
+  readonly id: string;
+  /** Why there is nothing to explore. */
+  readonly reason: string;
+}
+
+/** One race. */
+export interface Litmus {
+  /** `R01` to `R34`. */
+  readonly id: string;
+  /** One line. */
+  readonly title: string;
+  /** The original's own steps over our primitives: shows the forbidden outcome. */
+  readonly legacy: Scenario;
+  /** A schedule of {@linkcode Litmus.legacy} that shows it, every time. */
+  readonly stored: string;
+  /** softc's production code: must not. */
+  readonly softc: Scenario;
+  /** Further scenarios of softc's side, by name. */
+  readonly more?: Readonly<Record<string, Scenario>>;
+  /** Preemptions to which softc's side is explored; 2 unless told. */
+  readonly bound?: number;
+}
+
+/** Makes a litmus test; only helps the type checker. */
+export function defineLitmus(l: Litmus): Litmus {
+  return l;
+}

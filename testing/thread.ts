@@ -1,0 +1,500 @@
+/**
+ * One logical thread of the explorer: a worker whose door parks it until the schedule says go.
+ *
+ * 1. Exactly one thread holds the turn. Code runs between two points without interruption, so a schedule is
+ *    the list of points at which another choice than the expected one was taken.
+ * 2. A point lies *before* its access: whoever is chosen there runs first.
+ * 3. A wait is a predicate and the words that it reads. A blocked choice becomes a candidate again when one of
+ *    them is written; it tests its predicate when it gets the turn, and blocks again if it fails.
+ * 4. Structural operations of thread 0 are asynchronous: each wait in the step door is a fiber. The thread is
+ *    between fibers when its microtasks have run dry; then any ready fiber may go on.
+ *
+ * @module
+ */
+import { ACCESS, type Access, type DoorWatch, watchDoor } from "../core/doors/arena.ts";
+import type { Stepper } from "../core/doors/step.ts";
+import type { Arena } from "../core/memory/arena.ts";
+import { type FreeSite, Sanitizer } from "../core/memory/sanitizer.ts";
+import {
+  COORDINATOR,
+  ENTRY,
+  give,
+  lowest,
+  MAX_CHOICES,
+  MODE,
+  POINT,
+  STATUS,
+  take,
+  TURN,
+  VERDICT,
+  WAIT_WORDS,
+  X,
+  xorshift,
+} from "./block.ts";
+import type { Scenario, ScenarioThread, ThreadContext } from "./scenario.ts";
+
+/** Thrown through a thread to end it: its schedule is over. */
+export class Abort extends Error {}
+
+/** Microtask rounds after which nothing that is pending can go on by itself. */
+const DRY = 48;
+/** Longest wait for a turn (ms): a backstop, reported as a stuck run. */
+const STUCK = 60_000;
+
+interface Fiber {
+  readonly label: string;
+  readonly words: readonly number[];
+  readonly ready: () => boolean;
+  resolve(): void;
+}
+
+/** A note on a point, in a run that keeps positions. */
+export interface Note {
+  readonly step: number;
+  readonly where: string;
+}
+
+/** Tells the explorer what is freed: else nothing would conflict with a late read of it. */
+class ExploredSanitizer extends Sanitizer {
+  constructor(readonly thread: LogicalThread, arena: Arena, cpu: number) {
+    super(arena, cpu, { now: () => 0, virtual: true });
+  }
+  override mark(at: number, words: number, site: FreeSite): void {
+    this.thread.freed(at, words);
+    super.mark(at, words, site);
+  }
+}
+
+/** A thread: the watch of its door, and its step door. */
+export class LogicalThread implements DoorWatch, Stepper {
+  /** Positions of points, when they are asked for. */
+  notes: Note[] = [];
+  /** The coordinator has told this thread to give up, in the middle of a schedule. */
+  told = false;
+  readonly context: ThreadContext;
+  readonly #x: Int32Array;
+  readonly #a: Int32Array;
+  readonly #spins: number;
+  readonly #spec: ScenarioThread;
+  readonly #control: boolean;
+  readonly #sanitizer: ExploredSanitizer | undefined;
+  readonly #fibers: (Fiber | undefined)[] = [];
+  readonly #head: DoorWatch;
+  /** The choice that runs here. */
+  #me: number;
+  #state: unknown;
+  #predicate = false;
+  /** Nothing has been done since the turn was given: whoever else could run was a choice there already. */
+  #fresh = false;
+  #running = false;
+  #aborted = false;
+  /** Structural operations that have not ended. */
+  #pending = 0;
+  #threw: unknown;
+
+  constructor(x: Int32Array, arena: Arena, scenario: Scenario, thread: number, spins: number) {
+    this.#x = x;
+    this.#a = arena.a;
+    this.#spins = spins;
+    this.#spec = scenario.threads[thread]!;
+    this.#control = this.#spec.operations !== undefined;
+    this.#me = thread;
+    this.#sanitizer = arena.plan.config.debug ? new ExploredSanitizer(this, arena, thread) : undefined;
+    this.#sanitizer?.after(this);
+    this.#head = this.#sanitizer ?? this;
+    const labels = scenario.mustHappen ?? [];
+    this.context = {
+      arena,
+      thread,
+      sanitizer: this.#sanitizer,
+      stepper: this,
+      happened: (label) => {
+        const i = labels.indexOf(label);
+        if (i < 0) throw new Error(`"${label}" is not in mustHappen of scenario ${scenario.name}`);
+        x[X.labels]! |= 1 << i;
+      },
+    };
+  }
+
+  /** Makes the thread's state for a new schedule, unscheduled. */
+  async prepare(): Promise<void> {
+    this.#begin();
+    this.#running = false;
+    const state = this.#spec.prepare?.(this.context);
+    this.#state = state instanceof Promise ? await state : state;
+    this.#running = true;
+    if (this.#spec.operations === undefined) return;
+    const operations = Object.entries(this.#spec.operations);
+    this.#pending = operations.length;
+    for (const [name, operation] of operations) {
+      this.step(`begin ${name}`, [], () => true)
+        .then(() => operation(this.context, this.#state as never))
+        .then(() => this.#pending--, (e) => {
+          this.#pending--;
+          this.#fault(e);
+        });
+    }
+  }
+
+  #begin(): void {
+    this.#me = this.context.thread;
+    this.#aborted = false;
+    this.told = false;
+    this.#threw = undefined;
+    this.#predicate = false;
+    this.#running = true;
+    this.#fibers.length = 0;
+    if (this.notes.length > 0) this.notes = [];
+  }
+
+  /** Runs the body; returns the error that it threw. The turn has been given to `choice`. */
+  async run(choice: number): Promise<unknown> {
+    try {
+      if (this.#control) await this.#drive(choice);
+      else {
+        if (this.#spec.prepare === undefined) this.#begin();
+        this.#fresh = true;
+        watchDoor(this.#head);
+        this.#spec.run!(this.context, this.#state as never);
+        watchDoor(null);
+        this.#end();
+      }
+    } catch (e) {
+      watchDoor(null);
+      if (!this.#aborted) {
+        this.#fault(e);
+        this.#verdict(VERDICT.threw);
+        give(this.#x, COORDINATOR, 1);
+      }
+    }
+    watchDoor(null);
+    return this.#threw;
+  }
+
+  /** Ends what an aborted schedule left running here: every door throws until the microtasks are dry. */
+  async abandon(): Promise<void> {
+    this.#aborted = true;
+    this.#fibers.length = 0;
+    if (this.#control) {
+      watchDoor(this.#head);
+      await dry();
+    }
+    watchDoor(null);
+  }
+
+  access(a: Int32Array, word: number, kind: Access): void {
+    if (a !== this.#a) return;
+    if (this.#aborted) throw new Abort();
+    watchDoor(null);
+    if (this.#predicate) this.#record(kind | POINT.quiet, word, 0, 0, this.#me);
+    else this.#point(kind, word);
+    if (kind === ACCESS.store || kind === ACCESS.rmw || kind === ACCESS.set) {
+      this.#wake(word, 1);
+      this.#fresh = false;
+    }
+    watchDoor(this.#head);
+  }
+
+  until(_a: Int32Array, words: readonly number[], ready: () => boolean): void {
+    if (this.#aborted) throw new Abort();
+    watchDoor(null);
+    this.#point(POINT.wait, words[0] ?? -1);
+    while (!this.#holds(words, ready)) {
+      this.#block(this.#me, words);
+      this.#switch(this.#choose(POINT.blocked, words[0] ?? -1, 0, this.#enabled(), -1));
+      this.#fresh = true;
+    }
+    watchDoor(this.#head);
+  }
+
+  hook(_label: string): void {
+    if (this.#aborted) throw new Abort();
+    if (this.#predicate) return;
+    watchDoor(null);
+    this.#point(POINT.hook, -1);
+    watchDoor(this.#head);
+  }
+
+  /** Words that are given back: they conflict with every other access to them. */
+  freed(at: number, words: number): void {
+    if (this.#aborted || !this.#running) return;
+    watchDoor(null);
+    if (this.#predicate) this.#record(POINT.freed | POINT.quiet, at, words, 0, this.#me);
+    else this.#point(POINT.freed, at, words);
+    watchDoor(this.#head);
+  }
+
+  step(label: string, words: readonly number[], ready: () => boolean): Promise<void> {
+    if (this.#aborted) return new Promise(() => {});
+    const base = this.#x[X.threads]!;
+    const own = this.#me - base;
+    // The operation that runs keeps its number, so that schedules read well.
+    let f = own >= 0 && this.#fibers[own] === undefined ? own : 0;
+    while (this.#fibers[f] !== undefined) f++;
+    if (base + f >= MAX_CHOICES) throw new Error("The scenario's operations wait in too many places at once");
+    if (base + f >= this.#x[X.high]!) this.#x[X.high] = base + f + 1;
+    this.#x[X.state + base + f] = STATUS.ready;
+    return new Promise<void>((resolve) => this.#fibers[f] = { label, words, ready, resolve });
+  }
+
+  /** Thread 0: goes from fiber to fiber until all operations have ended; comes again for what they left. */
+  async #drive(first: number): Promise<void> {
+    const x = this.#x;
+    const base = x[X.threads]!;
+    let choice = first;
+    for (;;) {
+      const fiber = this.#fibers[choice - base];
+      if (fiber === undefined) throw new Error(`There is no fiber ${choice}`);
+      this.#me = choice;
+      x[X.busy] = choice + 1;
+      this.#fresh = true;
+      if (this.#holds(fiber.words, fiber.ready)) {
+        this.#fibers[choice - base] = undefined;
+        x[X.state + choice] = STATUS.absent;
+        watchDoor(this.#head);
+        fiber.resolve();
+        await dry();
+        watchDoor(null);
+        if (this.#aborted) throw new Abort();
+        if (this.#threw !== undefined) {
+          this.#verdict(VERDICT.threw);
+          give(x, COORDINATOR, 1);
+          return;
+        }
+        this.#testFibers(base);
+      } else this.#block(choice, fiber.words, false);
+      x[X.busy] = 0;
+      this.#me = choice;
+      // What nobody awaits any more may stay blocked for ever: unanswered mail is no deadlock.
+      if (this.#pending === 0) x[X.state] = STATUS.done;
+      const mask = this.#enabled();
+      const stays = (mask >> choice & 1) === 1;
+      const next = this.#choose(stays ? POINT.step : POINT.blocked, -1, 0, mask, stays ? choice : -1);
+      if (next < base) {
+        give(x, next, next + 1);
+        if (this.#pending === 0) return;
+        choice = this.#take() - 1;
+      } else choice = next;
+    }
+  }
+
+  /** Between fibers: which of them may go on. */
+  #testFibers(base: number): void {
+    for (let f = 0; f < this.#fibers.length; f++) {
+      const fiber = this.#fibers[f];
+      if (fiber === undefined) {
+        this.#x[X.state + base + f] = STATUS.absent;
+        continue;
+      }
+      this.#me = base + f;
+      if (!this.#holds(fiber.words, fiber.ready)) this.#block(base + f, fiber.words, false);
+      else this.#x[X.state + base + f] = STATUS.ready;
+    }
+  }
+
+  /** Tests a predicate in one piece; what it reads counts, but is no point. */
+  #holds(words: readonly number[], ready: () => boolean): boolean {
+    for (let i = 0; i < words.length; i++) {
+      this.#record(ACCESS.load | POINT.quiet, words[i]!, 0, 0, this.#me);
+    }
+    this.#predicate = true;
+    watchDoor(this.#head);
+    try {
+      return ready();
+    } finally {
+      watchDoor(this.#aborted ? this.#head : null);
+      this.#predicate = false;
+    }
+  }
+
+  #block(choice: number, words: readonly number[], check = true): void {
+    const x = this.#x;
+    const at = X.waits + choice * WAIT_WORDS;
+    if (words.length >= WAIT_WORDS) throw new Error("A wait reads too many words for the explorer");
+    x[at] = words.length;
+    for (let i = 0; i < words.length; i++) x[at + 1 + i] = words[i]!;
+    x[X.state + choice] = STATUS.blocked;
+    if (check && words.length === 0) throw new Error("A blocking wait must name its words");
+  }
+
+  /** Those that wait for one of these words are candidates again. */
+  #wake(word: number, words: number): void {
+    const x = this.#x;
+    const high = x[X.high]!;
+    for (let c = 0; c < high; c++) {
+      if (x[X.state + c] !== STATUS.blocked) continue;
+      const at = X.waits + c * WAIT_WORDS;
+      for (let i = x[at]!; i > 0; i--) {
+        const w = x[at + i]!;
+        if (w >= word && w < word + words) x[X.state + c] = STATUS.ready;
+      }
+    }
+  }
+
+  /** Choices that may run now. */
+  #enabled(): number {
+    const x = this.#x;
+    const threads = x[X.threads]!;
+    const high = x[X.high]!;
+    const busy = x[X.busy]! - 1;
+    let mask = 0;
+    for (let c = 0; c < threads; c++) if (x[X.state + c] === STATUS.ready) mask |= 1 << c;
+    for (let c = threads; c < high; c++) {
+      if (busy >= 0 ? busy === c && x[X.state + c] !== STATUS.blocked : x[X.state + c] === STATUS.ready) {
+        mask |= 1 << c;
+      }
+    }
+    return mask;
+  }
+
+  #point(kind: number, word: number, words = 0): void {
+    const me = this.#me;
+    const mask = this.#fresh ? 1 << me : this.#enabled();
+    this.#fresh = false;
+    const next = this.#choose(kind, word, words, mask, me);
+    if (next !== me) this.#switch(next);
+  }
+
+  /** Writes a trace entry and answers who runs next: `stay` (unless -1) or another. */
+  #choose(kind: number, word: number, words: number, mask: number, stay: number): number {
+    const x = this.#x;
+    const s = x[X.steps]!;
+    if (mask === 0) this.#over(this.#allDone() ? VERDICT.ended : VERDICT.deadlock);
+    if (s >= x[X.limit]!) this.#over(VERDICT.livelock);
+    let next = stay >= 0 ? stay : lowest(mask);
+    const mode = x[X.mode]!;
+    if (mode === MODE.plan) {
+      const d = x[X.nextDecision]!;
+      if (d < x[X.decisions]! && x[X.plan + 2 * d] === s) {
+        const wanted = x[X.plan + 2 * d + 1]!;
+        x[X.nextDecision] = d + 1;
+        if ((mask >> wanted & 1) === 1) next = wanted;
+        else x[X.verdict] = VERDICT.diverged;
+      }
+    } else if ((mask & (mask - 1)) !== 0) next = this.#draw(mode, s, mask, next, stay >= 0);
+    this.#record(kind, word, words, mask, next);
+    return next;
+  }
+
+  #draw(mode: number, s: number, mask: number, next: number, stays: boolean): number {
+    const x = this.#x;
+    if (mode === MODE.random) {
+      const r = x[X.random] = xorshift(x[X.random]!);
+      if (stays && (r & 3) !== 0) return next;
+      let n = (r >>> 2) % popcount(mask);
+      let m = mask;
+      while (n-- > 0) m &= m - 1;
+      return lowest(m);
+    }
+    // PCT: the runnable choice of highest priority runs; at a change point the running one gets the lowest.
+    const d = x[X.nextDecision]!;
+    if (d < x[X.decisions]! && x[X.plan + 2 * d]! <= s) {
+      x[X.nextDecision] = d + 1;
+      x[X.priority + next] = --x[X.lowest]!;
+    }
+    let best = -1;
+    for (let m = mask; m !== 0; m &= m - 1) {
+      const c = lowest(m);
+      if (best < 0 || x[X.priority + c]! > x[X.priority + best]!) best = c;
+    }
+    return best;
+  }
+
+  #record(kind: number, word: number, words: number, mask: number, next: number): void {
+    const x = this.#x;
+    const s = x[X.steps]!;
+    if (s >= x[X.limit]!) return this.#over(VERDICT.livelock);
+    x[X.steps] = s + 1;
+    const e = X.trace + s * ENTRY;
+    x[e] = this.#me;
+    x[e + 1] = kind;
+    x[e + 2] = word;
+    x[e + 3] = words;
+    x[e + 4] = mask;
+    x[e + 5] = next;
+    if (x[X.positions] === 1) this.notes.push({ step: s, where: this.#where() });
+  }
+
+  #where(): string {
+    const label = this.#control ? this.#fibers[this.#me - this.#x[X.threads]!]?.label ?? "" : "";
+    return label === "" || !this.#predicate ? position() : `waits: ${label}`;
+  }
+
+  /** Hands the turn over and waits for the next one. */
+  #switch(next: number): void {
+    const threads = this.#x[X.threads]!;
+    give(this.#x, next < threads ? next : 0, next + 1);
+    this.#take();
+  }
+
+  #take(): number {
+    const what = take(this.#x, this.context.thread, this.#spins, STUCK);
+    if (what === TURN.abort || what === TURN.none) {
+      this.told = true;
+      this.#unwind();
+    }
+    return what;
+  }
+
+  #allDone(): boolean {
+    const x = this.#x;
+    for (let t = 0; t < x[X.threads]!; t++) if (x[X.state + t] !== STATUS.done) return false;
+    return true;
+  }
+
+  #verdict(v: number): void {
+    if (this.#x[X.verdict] === VERDICT.running) this.#x[X.verdict] = v;
+  }
+
+  /** The schedule is over, whatever runs: the coordinator takes the turn and ends the others. */
+  #over(v: number): never {
+    this.#verdict(v);
+    give(this.#x, COORDINATOR, 1);
+    this.#unwind();
+  }
+
+  /** Ends what runs here: from now on every door throws, in `finally` blocks too. */
+  #unwind(): never {
+    this.#aborted = true;
+    watchDoor(this.#head);
+    throw new Abort();
+  }
+
+  #end(): void {
+    const x = this.#x;
+    x[X.state + this.context.thread] = STATUS.done;
+    const mask = this.#enabled();
+    if (mask === 0) {
+      this.#verdict(this.#allDone() ? VERDICT.ended : VERDICT.deadlock);
+      give(x, COORDINATOR, 1);
+      return;
+    }
+    const next = this.#choose(POINT.end, -1, 0, mask, -1);
+    give(x, next < x[X.threads]! ? next : 0, next + 1);
+  }
+
+  #fault(e: unknown): void {
+    if (e instanceof Abort || this.#aborted) return;
+    this.#threw ??= e;
+    this.#x[X.error] = 1;
+  }
+}
+
+/** Lets every microtask that can run, run. */
+async function dry(): Promise<void> {
+  for (let i = 0; i < DRY; i++) await undefined;
+}
+
+function popcount(mask: number): number {
+  let n = 0;
+  for (let m = mask; m !== 0; m &= m - 1) n++;
+  return n;
+}
+
+/** The innermost line of code that is neither the door nor the explorer. */
+function position(): string {
+  const lines = (new Error().stack ?? "").split("\n").slice(1);
+  const found = lines.find((l) => !/\/(core\/doors|core\/memory\/sanitizer|testing)\b[^ ]*\.[jt]s/.test(l)) ??
+    lines.at(-1) ?? "";
+  return found.trim().replace(/^at /, "");
+}

@@ -1,0 +1,228 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { setImmediate } from "node:timers";
+import { boot, ifCloneCreate, type Ifnet, ifVmove, type Kernel, vnetCreate, vnetDestroy } from "../../mod.ts";
+import { poll } from "../helpers/leaks.ts";
+import type { Plug } from "./plugins/nic.ts";
+
+const NICS = new URL("./plugins/nic.ts", import.meta.url);
+const CERTAIN = new URL("./plugins/certain.ts", import.meta.url);
+
+/** Runs with a kernel that is shut down afterwards, and nothing may leak. */
+async function withKernel(body: (k: Kernel) => Promise<void>, cpus = 1): Promise<void> {
+  const k = await boot({ cpus, debug: true });
+  try {
+    await body(k);
+  } finally {
+    const { leaks, wedged, unaccounted } = await k.shutdown();
+    assertEquals({ leaks, wedged, unaccounted }, { leaks: [], wedged: [], unaccounted: 0 });
+  }
+}
+
+function plug(gate?: Promise<void>): Plug {
+  const log: string[] = [];
+  return { log, unplugged: () => void log.push("unplugged"), ...(gate === undefined ? {} : { gate }) };
+}
+
+function gate(): { promise: Promise<void>; open: () => void } {
+  let open = (): void => {};
+  const promise = new Promise<void>((resolve) => open = resolve);
+  return { promise, open };
+}
+
+Deno.test("the highest bid of the matching drivers wins, and explain() says why", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
+    assertEquals([d.driver, d.state, d.ifnets.length], ["plain", "attached", 1]);
+    const why = k.devices.explain(d);
+    for (
+      const line of [
+        "plain: matches; bids -20",
+        "low: matches; bids -40",
+        "nay: probe says no (6)",
+        "broken: probe threw: oops",
+        "unmatched: it has no match rules",
+        "plain has it, as plain0",
+      ]
+    ) assert(why.includes(line), `${line} in ${why.join("\n")}`);
+    const other = await k.devices.plug({ bus: "test", address: "2", vendor: 2, product: 8 });
+    assertEquals([other.driver, other.state], [undefined, "unclaimed"]);
+    assertStringIncludes(k.devices.explain(other)[0]!, "it wants product 7, the device has 8");
+    assertEquals(k.devices.list().length, 2);
+  }));
+
+Deno.test("a driver that answers 0 ends the looking", () =>
+  withKernel(async (k) => {
+    await k.modules.load(CERTAIN);
+    await k.modules.load(NICS);
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
+    assertEquals(d.driver, "certain");
+    assert(k.devices.explain(d).includes("plain: not asked: certain is certain"));
+  }));
+
+Deno.test("a device that waits is attached when its module is loaded, and waits again when it is unloaded", () =>
+  withKernel(async (k) => {
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
+    assertEquals(k.devices.explain(d), ["no driver is loaded"]);
+    await k.modules.load(NICS);
+    assertEquals(d.state, "attached");
+    await k.modules.unload("nics", { mode: "drain" });
+    assertEquals([d.state, d.driver], ["unclaimed", undefined]);
+    await k.modules.load(NICS);
+    assertEquals(d.state, "attached");
+  }));
+
+Deno.test("a place on a bus holds one device", () =>
+  withKernel(async (k) => {
+    await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
+    await assertRejects(() => k.devices.plug({ bus: "test", address: "1" }), Error, "SOFTC_DEV_EXISTS");
+  }));
+
+Deno.test("a driver may refuse detach(), never unplug()", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1, veto: 1 });
+    await assertRejects(() => k.devices.detach(d), Error, "I am needed");
+    assertEquals(d.state, "attached");
+    await k.devices.unplug(d);
+    assertEquals([d.state, k.ifnets.length, k.devices.list().length], ["gone", 0, 0]);
+    const soft = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
+    await k.devices.detach(soft);
+    assertEquals(soft.state, "unclaimed");
+    await k.devices.attach(soft);
+    assertEquals(soft.state, "attached");
+  }));
+
+Deno.test("unplug of a running device: its transfers fail first, then the signal, then stop and destroy", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const resource = plug();
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource });
+    await d.ifnets[0]!.up();
+    const [first, second] = [k.devices.unplug(d), k.devices.unplug(d)];
+    await first;
+    await second;
+    assertEquals(resource.log, ["attach", 'set {"up":true}', "unplugged", "abort", "stop", "destroy"]);
+    assertEquals(k.ifnets, []);
+  }));
+
+Deno.test("unplug during attach unwinds it: nobody ever finds the interface", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const g = gate();
+    const resource = plug(g.promise);
+    const seen: string[] = [];
+    const events = k.subscribe();
+    const plugged = k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource });
+    assert(await poll(() => resource.log.includes("attach"), 5000));
+    const [d] = k.devices.list();
+    const gone = k.devices.unplug(d!);
+    assert(await poll(() => resource.log.includes("abort"), 5000));
+    g.open();
+    await gone;
+    assertEquals([(await plugged).state, k.ifnets.length], ["gone", 0]);
+    assertEquals(resource.log, ["attach", "unplugged", "abort", "stop", "destroy"]);
+    events.close();
+    for await (const e of events) seen.push(e.type);
+    assertEquals(seen.filter((t) => t === "arrival"), []);
+  }));
+
+Deno.test("unplug during vmove goes forward into detach", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const b = await vnetCreate(k.vnet0, "b");
+    const g = gate();
+    const resource = plug();
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource });
+    resource.gate = g.promise;
+    const moved = ifVmove(d.ifnets[0]!, b).then(() => "moved", (e) => e.code);
+    assert(await poll(() => resource.log.includes("reassign"), 5000));
+    const gone = k.devices.unplug(d);
+    g.open();
+    await gone;
+    assertEquals(await moved, "SOFTC_VNET_LOST");
+    assertEquals([b.ifnets.length, k.ifnets.length], [0, 0]);
+    assertEquals(resource.log.slice(-4), ["unplugged", "abort", "stop", "destroy"]);
+  }));
+
+Deno.test("unplug at every moment of attach, up, move and detach leaves nothing behind", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const b = await vnetCreate(k.vnet0, "b");
+    const met = new Set<string>();
+    for (let step = 0; step < 200; step++) {
+      const life = (async () => {
+        const id = { bus: "test", address: "1", vendor: 1, serial: step % 2 === 0 ? "s" : `s${step}` };
+        const d = await k.devices.plug(id, { cpu: 1 });
+        const nic = (): Ifnet => d.ifnets[0]!;
+        await nic().up();
+        for (let i = 0; i < 4; i++) await ifVmove(nic(), nic().vnet === b ? k.vnet0 : b);
+        await k.devices.detach(d);
+      })().catch(() => {});
+      const until = performance.now() + step / 50;
+      while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+      const [d] = k.devices.list();
+      if (d !== undefined) {
+        met.add(`${d.state} ${d.ifnets[0]?.state}`);
+        await k.devices.unplug(d);
+      }
+      await life;
+      for (const left of k.devices.list()) await k.devices.unplug(left);
+      assertEquals([k.ifnets.length, k.devices.list().length], [0, 0], `after step ${step}`);
+    }
+    for (const moment of ["attaching", "attached attached", "attached moving"]) {
+      assert([...met].some((m) => m.startsWith(moment)), `no unplug while ${moment}: ${[...met].join(", ")}`);
+    }
+  }, 2));
+
+Deno.test("a device with a serial number gets its name, vnet, MTU and flags back, at another place too", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const b = await vnetCreate(k.vnet0, "b");
+    const id = { bus: "test", vendor: 1, product: 3, serial: "S1" };
+    const d = await k.devices.plug({ ...id, address: "1" });
+    await d.ifnets[0]!.set({ name: "uplink", mtu: 1400, promisc: true });
+    await d.ifnets[0]!.up();
+    await ifVmove(d.ifnets[0]!, b, { name: "wan" });
+    await d.ifnets[0]!.set({ promisc: true });
+    await k.devices.unplug(d);
+    const again = await k.devices.plug({ ...id, address: "9" });
+    const { name, vnet, home, mtu, flags } = again.ifnets[0]!.toJSON();
+    assertEquals({ name, vnet, home, mtu }, { name: "wan", vnet: "b", home: "vnet0", mtu: 1400 });
+    assert(flags.includes("UP") && flags.includes("PROMISC"), flags.join());
+    const stranger = await k.devices.plug({ ...id, serial: "S2", address: "1" });
+    assertEquals(stranger.ifnets[0]!.toJSON().mtu, 1500);
+    await k.devices.unplug(again);
+    await vnetDestroy(b);
+    const homeless = await k.devices.plug({ ...id, address: "9" });
+    assertEquals(homeless.ifnets[0]!.vnet.name, "vnet0");
+  }));
+
+Deno.test("a replug while the last unplug is under way waits for it", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const id = { bus: "test", address: "1", vendor: 1, serial: "S" };
+    const d = await k.devices.plug(id);
+    await d.ifnets[0]!.set({ name: "keep" });
+    const gone = k.devices.unplug(d);
+    const again = await k.devices.plug(id);
+    await gone;
+    assertEquals(again.ifnets[0]!.name, "keep");
+    assertEquals(k.ifnets.length, 1);
+  }));
+
+Deno.test("a device that hangs off an interface goes with it", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    await k.modules.load("softc:null");
+    const [parent] = await ifCloneCreate(k.vnet0, "null");
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { parent });
+    const { ifCloneDestroy } = await import("../../mod.ts");
+    await ifCloneDestroy(parent);
+    assertEquals([d.state, k.ifnets.length], ["gone", 0]);
+    await assertRejects(
+      () => k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { parent }),
+      Error,
+      "SOFTC_DEV_GONE",
+    );
+  }));

@@ -1,0 +1,59 @@
+/** A driver for the bus tests: what it does is told by the device's id. */
+import { defineDriver, type Dev, type DeviceId } from "../../../core/device/mod.ts";
+
+/** What a live device of the tests is. */
+export interface Plug {
+  unplugged(): void;
+  log: string[];
+  gate?: Promise<void>;
+}
+
+function nic(name: string, bid?: number | (() => number)) {
+  return defineDriver({
+    name,
+    api: 1,
+    match: [{ bus: "test", vendor: 1 }, { bus: "test", vendor: 2, product: 7 }],
+    ...(bid === undefined ? {} : { probe: (_id: DeviceId) => typeof bid === "number" ? bid : bid() }),
+    async attach(dev: Dev) {
+      const plug = dev.resource as Plug | undefined;
+      plug?.log.push("attach");
+      dev.signal.addEventListener("abort", () => plug?.log.push("abort"));
+      dev.ifnet({ type: "ether" });
+      await plug?.gate;
+      return { plug, dev };
+    },
+    set(sc, change) {
+      if (change.mtu === 666) throw new Error("not that MTU");
+      sc.plug?.log.push(`set ${JSON.stringify(change)}`);
+    },
+    canDetach: (sc) => sc.dev.id.veto === 1 ? "I am needed" : true,
+    async reassign(sc) {
+      sc.plug?.log.push("reassign");
+      await sc.plug?.gate;
+    },
+    transmit: (_sc, b) => b.freeAll(),
+    stop: (sc) => void sc.plug?.log.push("stop"),
+    destroy: (sc) => void sc.plug?.log.push("destroy"),
+  });
+}
+export default {
+  name: "nics",
+  api: 1,
+  drivers: [
+    nic("plain"),
+    nic("low", -40),
+    nic("nay", 6),
+    nic("broken", () => {
+      throw new Error("oops");
+    }),
+    defineDriver({
+      name: "unmatched",
+      api: 1,
+      attach(dev) {
+        dev.ifnet({ type: "ether" });
+        return {};
+      },
+      transmit: (_sc, b) => b.freeAll(),
+    }),
+  ],
+};

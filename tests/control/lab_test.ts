@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { applyLab } from "../../control/lab/apply.ts";
+import { labOf, planLab } from "../../control/lab/plan.ts";
+import { type Lab, parseLab } from "../../control/mod.ts";
+import type { System } from "../../control/system.ts";
+import { ifCloneCreate, ifVmove, SoftcError } from "../../mod.ts";
+import { type Api, withApi } from "./helper.ts";
+
+const lab = (o: object): Lab => parseLab(JSON.stringify(o));
+const lines = (s: System, l: Lab): string[] => planLab(s, l).map((x) => x.text);
+/** All that a lab declares, and the counts behind it. */
+const state = ({ kernel, server }: Api): object => ({
+  lab: labOf(server.system),
+  ifnets: kernel.ifnets.map((i) => i.toJSON()).map(({ counters: _, ...i }) => i),
+  modules: kernel.modules.list().map((m) => m.toJSON()),
+});
+const EMPTY = lab({});
+const TWO = lab({
+  vnets: { a: {}, b: { discard: true } },
+  interfaces: [{ name: "lo0", vnet: "a", cloner: "lo", mtu: 1000 }],
+  links: [{ name: "w", ends: [{ vnet: "a" }, { vnet: "b", up: false }] }],
+  traffic: [{ name: "t", vnet: "a", ifnet: "wa" }],
+});
+
+Deno.test("a lab is applied, applying it again does nothing, and taking it down leaves nothing", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    const before = state(api);
+    const steps = await applyLab(system, TWO);
+    assertEquals(steps.map((s) => s.text), [
+      "+ module softc:loopback",
+      "+ module softc:epair",
+      "+ vnet a",
+      "+ vnet b",
+      "+ lo a:lo0",
+      "+ epair a:wa = b:wb",
+      "+ traffic t from a:wa",
+    ]);
+    const ifnets = api.kernel.ifnets.map((i) => i.toJSON());
+    assertEquals(ifnets.map((i) => [i.name, i.vnet, i.home, i.flags.includes("UP"), i.mtu]), [
+      ["lo0", "a", "a", true, 1000],
+      ["wa", "a", "a", true, 1500],
+      ["wb", "b", "a", false, 1500],
+    ]);
+    const applied = state(api);
+    assertEquals(await applyLab(system, TWO), []);
+    // Handles too: nothing was made anew.
+    assertEquals(state(api), applied);
+    await applyLab(system, EMPTY);
+    assertEquals(state(api), before);
+  }));
+
+Deno.test("only what differs is changed", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    await applyLab(system, TWO);
+    const handle = system.ifnet("wa").handle;
+    const changed = lab({
+      vnets: { a: {}, b: {}, c: { parent: "b" } },
+      interfaces: [{ name: "lo0", vnet: "a", cloner: "lo", mtu: 900, up: false }],
+      links: [{ name: "w", ends: [{ vnet: "a" }, { vnet: "c" }] }],
+    });
+    assertEquals(lines(system, changed), [
+      "- traffic t",
+      "+ vnet c",
+      "~ a:lo0 mtu 1000 -> 900",
+      "~ a:lo0 up -> down",
+      "~ b:wb -> c:wb",
+      "~ c:wb down -> up",
+      "~ vnet b discard on -> off",
+    ]);
+    await applyLab(system, changed);
+    assertEquals(lines(system, changed), []);
+    assertEquals(system.ifnet("wa").handle, handle);
+    assertEquals(lines(system, TWO).length, 7);
+    await applyLab(system, TWO);
+    assertEquals(lines(system, TWO), []);
+  }));
+
+Deno.test("an interface whose making differs is made anew", () =>
+  withApi({}, async ({ server: { system }, kernel }) => {
+    const one = (o: object): Lab =>
+      lab({ vnets: { a: {} }, links: [{ name: "w", ends: [{ vnet: "a" }, { vnet: "a" }], ...o }] });
+    await applyLab(system, one({}));
+    assertEquals(lines(system, one({ options: { dispatch: "flow" } })), [
+      "- epair a:wa = a:wb on CPU 0",
+      "+ epair a:wa = a:wb",
+    ]);
+    await applyLab(system, one({ options: { dispatch: "flow" } }));
+    assertEquals(lines(system, one({ options: { dispatch: "flow" } })), []);
+    assertEquals(kernel.ifnets.length, 2);
+  }));
+
+Deno.test("what people changed by hand is seen, and put back", () =>
+  withApi({}, async ({ server: { system }, kernel }) => {
+    await applyLab(system, TWO);
+    await ifVmove(system.ifnet("lo0"), system.vnet("b"));
+    await ifCloneCreate(kernel.vnet0, "lo", { name: "extra" });
+    assertEquals(lines(system, TWO), ["~ b:lo0 -> a:lo0", "- loopback vnet0:extra on CPU 0"]);
+    await applyLab(system, TWO);
+    assertEquals(lines(system, TWO), []);
+    assertEquals(system.ifnet("lo0").vnet.name, "a");
+  }));
+
+Deno.test("an apply that fails at any step leaves the system as it was", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    await applyLab(system, TWO);
+    const want = lab({
+      vnets: { a: {}, c: {} },
+      interfaces: [{ name: "n0", vnet: "c", cloner: "null" }, {
+        name: "lo0",
+        vnet: "c",
+        home: "a",
+        cloner: "lo",
+        mtu: 800,
+      }],
+      links: [{ name: "w", ends: [{ vnet: "c" }, { vnet: "a" }] }],
+      traffic: [{ name: "u", vnet: "c", ifnet: "wa", bytes: 100 }],
+    });
+    const declared = labOf(system);
+    const total = planLab(system, want).length;
+    assert(total >= 10, String(total));
+    for (let k = 0; k < total; k++) {
+      const stop = new AbortController();
+      let seen = 0;
+      const error = await assertRejects(
+        () =>
+          applyLab(system, want, {
+            signal: stop.signal,
+            onStep: () => seen++ === k && stop.abort(new Error("told to")),
+          }),
+        SoftcError,
+      ).catch((e) => {
+        // The last step was under way when it was told to stop: it is done then.
+        if (k === total - 1) return undefined;
+        throw e;
+      });
+      if (error === undefined) continue;
+      assertEquals(error.code, "SOFTC_LAB_APPLY");
+      assertEquals(error.state, "as before", error.message);
+      assertEquals(labOf(system), declared, `after step ${k}: ${error.message}`);
+    }
+  }));
+
+Deno.test("a step that the kernel refuses undoes the others", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    const before = state(api);
+    const bad = lab({ vnets: { a: {} }, interfaces: [{ name: "x", vnet: "a", cloner: "lo", cpu: 7 }] });
+    const e = await assertRejects(() => applyLab(system, bad), SoftcError);
+    assertStringIncludes(e.message, "Cannot place loopback on CPU 7");
+    assertEquals(state(api), before);
+    const refused = await api.call("PUT", "/api/lab", { modules: ["./x.ts"], vnets: { a: {} } });
+    assertEquals([refused.status, refused.body.code], [409, "SOFTC_LAB_APPLY"]);
+    assertEquals(state(api), before);
+  }));
+
+Deno.test("one lab at a time", () =>
+  withApi({}, async ({ server: { system } }) => {
+    const first = applyLab(system, TWO);
+    const e = await assertRejects(() => applyLab(system, EMPTY), SoftcError);
+    assertEquals(e.code, "SOFTC_LAB_BUSY");
+    await first;
+    assertEquals(lines(system, TWO), []);
+  }));
+
+Deno.test("a file that does not fit is refused, naming the place", () => {
+  const cases: [object, string][] = [
+    [{ vnet: {} }, "vnet"],
+    [{ vnets: { a: { colour: 1 } } }, "colour"],
+    [{ vnets: { vnet0: {} } }, "vnet0 is always there"],
+    [{ vnets: { a: { parent: "b" } } }, 'vnets.a.parent: there is no vnet "b"'],
+    [{ vnets: { a: { parent: "b" }, b: { parent: "a" } } }, "it is inside itself"],
+    [{ interfaces: [{ name: "x", vnet: "a", cloner: "lo" }] }, 'interfaces.0.vnet: there is no vnet "a"'],
+    [{ interfaces: [{ name: "0x", vnet: "vnet0", cloner: "lo" }] }, "interfaces.0.name"],
+    [
+      { interfaces: [1, 2].map(() => ({ name: "x", vnet: "vnet0", cloner: "lo" })) },
+      'interfaces.1.name: two things are called "vnet0:x"',
+    ],
+    [{ links: [{ name: "w", ends: [{ vnet: "vnet0" }] }] }, "links.0.ends"],
+    [
+      { traffic: [{ name: "t", vnet: "vnet0", ifnet: "x" }] },
+      'traffic.0.ifnet: there is no "x" in vnet "vnet0"',
+    ],
+    [{ cpus: 0 }, "cpus"],
+  ];
+  for (const [value, place] of cases) {
+    const e = assertThrows(() => parseLab(JSON.stringify(value)), SoftcError);
+    assertEquals(e.code, "SOFTC_LAB_BAD");
+    assertStringIncludes(e.message, place);
+  }
+  assertEquals(assertThrows(() => parseLab("{"), SoftcError).code, "SOFTC_LAB_BAD");
+});
+
+Deno.test("the number of CPUs is not changed while it runs", () =>
+  withApi({}, async ({ call }) => {
+    const r = await call("POST", "/api/lab/diff", { cpus: 4 });
+    assertEquals([r.status, r.body.code, r.body.state, r.body.wanted], [400, "SOFTC_LAB_BAD", "1", "4"]);
+  }));
+
+Deno.test("the system as a lab: applying it does nothing", () =>
+  withApi({}, async ({ call, server: { system } }) => {
+    await applyLab(system, TWO);
+    const now = (await call("GET", "/api/lab")).body;
+    assertEquals((await call("POST", "/api/lab/diff", now)).body.steps, []);
+    assertEquals((await call("PUT", "/api/lab", now)).body.steps, []);
+    assert((await call("DELETE", "/api/lab")).body.steps.length > 5);
+    assertEquals((await call("GET", "/api/if")).body, []);
+  }));
+
+Deno.test("every example lab fits the schema", () => {
+  const folder = new URL("../../examples/", import.meta.url);
+  const files = [...Deno.readDirSync(folder)].filter((f) => f.name.endsWith(".lab.json"));
+  assert(files.length > 0);
+  for (const { name } of files) parseLab(Deno.readTextFileSync(new URL(name, folder)), name);
+});

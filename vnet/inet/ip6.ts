@@ -1,0 +1,155 @@
+/**
+ * IPv6 on the receiving CPU: header checks, extension headers, delivery, forwarding (RFC 8200, RFC 4291).
+ *
+ * @module
+ */
+import { get, load } from "../../core/doors/arena.ts";
+import { DROP } from "../../core/memory/counters.ts";
+import { AF } from "../../core/net/domain.ts";
+import type { AttachedIfp } from "../../core/net/section.ts";
+import { type Address, addressAt, isLinkLocal, scoped, wordAt } from "./address.ts";
+import { at16, checksum, pseudoSum } from "./checksum.ts";
+import { ICMP6, icmp6Error, icmp6Input, UNREACH6 } from "./icmp.ts";
+import { ADDR, ADDR_KIND, ADDRS, AFDATA, IPPROTO, RTF } from "./layout.ts";
+import { socketInput, socketKey } from "./sockets.ts";
+import { ETHER, type Stack } from "./stack.ts";
+
+/** Extension headers that a packet may have. */
+const MAX_EXTENSIONS = 8;
+const NEXT = { hopByHop: 0, routing: 43, fragment: 44, none: 59, destination: 60 } as const;
+
+/** An IPv6 header (RFC 8200 3): version and payload length. 0 or a drop reason. */
+export function checkIpv6(u8: Uint8Array, at: number, len: number): number {
+  if (len < 40 || u8[at]! >> 4 !== 6) return DROP.malformed;
+  return 40 + (u8[at + 4]! << 8 | u8[at + 5]!) > len ? DROP.malformed : 0;
+}
+
+/** A received packet whose header is right. `data` is the interface's own. Consumes it. */
+export function ip6Input(st: Stack, id: number, p: AttachedIfp, data: number, toUs: boolean): void {
+  const { u8 } = st;
+  const ip = st.at(id) + ETHER;
+  st.setLen(id, ETHER + 40 + at16(u8, ip + 4));
+  if (u8[ip + 8] === 255) return st.drop(id, DROP.malformed);
+  if (u8[ip + 24] === 255) {
+    return ownGroup(st, data, ip) ? local(st, id, p, ip, true) : st.drop(id, DROP.nosocket);
+  }
+  const flags = st.route6(ip + 24, p);
+  if (flags >= 0 && (flags & RTF.local) !== 0) return local(st, id, p, ip, false);
+  // A packet to the address that is being tried reaches nobody but neighbour discovery (RFC 4862 5.4).
+  if (!st.forwards(AF.inet6)) return st.drop(id, DROP.nosocket);
+  const source0 = wordAt(u8, ip + 8);
+  const anonymous = source0 === 0 && wordAt(u8, ip + 12) === 0 && wordAt(u8, ip + 16) === 0;
+  if (!toUs || anonymous || isLinkLocal(source0) || isLinkLocal(wordAt(u8, ip + 24))) {
+    return st.drop(id, DROP.filtered);
+  }
+  forward(st, id, p, ip, flags);
+}
+
+/** Groups that the interface listens to: all nodes, the solicited-node groups of its addresses, what was joined. */
+function ownGroup(st: Stack, data: number, ip: number): boolean {
+  const { a, u8 } = st;
+  const [w0, w1, w2, w3] = addressAt(u8, ip + 24, AF.inet6);
+  if (w1 === 0 && w2 === 0 && w3 === 1 && (w0 === (0xff020000 | 0) || w0 === (0xff010000 | 0))) return true;
+  if (w1 === 0 && w2 === 0 && w3 === 2 && w0 === (0xff020000 | 0)) return st.forwards(AF.inet6);
+  if (st.findAddress(data, ADDR_KIND.group, w0, w1, w2, w3) !== 0) return true;
+  if (w0 !== (0xff020000 | 0) || w1 !== 0 || w2 !== 1 || w3 >>> 24 !== 255) return false;
+  const t = load(a, data + AFDATA.addrs);
+  if (t === 0) return false;
+  const n = get(a, t + ADDRS.count);
+  for (let i = 0; i < n; i++) {
+    const e = t + ADDRS.entries + i * ADDRS.ENTRY;
+    if (get(a, e + ADDR.kind) !== ADDR_KIND.group && ((get(a, e + 3) ^ w3) & 0xffffff) === 0) return true;
+  }
+  return false;
+}
+
+function forward(st: Stack, id: number, p: AttachedIfp, ip: number, flags: number): void {
+  const { u8 } = st;
+  if (u8[ip + 7]! <= 1) {
+    icmp6Error(st, id, p, ICMP6.timeExceeded, 0);
+    return st.drop(id, DROP.ttl);
+  }
+  if (flags < 0 || (flags & RTF.reject) !== 0) {
+    icmp6Error(st, id, p, ICMP6.unreachable, UNREACH6.noRoute);
+    return st.drop(id, DROP.noroute);
+  }
+  const mtu = st.rMtu;
+  if (40 + at16(u8, ip + 4) > mtu) {
+    // Only a source fragments (RFC 8200 5).
+    icmp6Error(st, id, p, ICMP6.tooBig, 0, mtu);
+    return st.drop(id, DROP.toobig);
+  }
+  u8[ip + 7]!--;
+  st.emit(id, AF.inet6);
+}
+
+function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean): void {
+  const { u8 } = st;
+  const end = ip + 40 + at16(u8, ip + 4);
+  let next = u8[ip + 6]!;
+  let at = ip + 40;
+  for (let k = 0; k < MAX_EXTENSIONS; k++) {
+    if (next === IPPROTO.icmp6) return icmp6Input(st, id, p, ip, at, end);
+    if (next === IPPROTO.udp) return udp6(st, id, p, ip, at, end, group);
+    if (next === NEXT.none) return st.drop(id, DROP.noproto);
+    // Fragments of IPv6 are not put together here: a stated limit.
+    if (next === NEXT.fragment) return st.drop(id, DROP.fragment);
+    if (next !== NEXT.hopByHop && next !== NEXT.destination && next !== NEXT.routing) {
+      icmp6Error(st, id, p, ICMP6.parameter, 1, (next === u8[ip + 6] ? ip + 6 : at) - ip);
+      return st.drop(id, DROP.noproto);
+    }
+    const size = end - at < 8 ? 0 : (u8[at + 1]! + 1) * 8;
+    if (size === 0 || at + size > end) return st.drop(id, DROP.malformed);
+    // A routing header with hops left would make a router of every host (RFC 5095).
+    if (next === NEXT.routing ? u8[at + 3] !== 0 : !optionsFine(u8, at + 2, at + size)) {
+      return st.drop(id, DROP.filtered);
+    }
+    if (next === NEXT.hopByHop && k > 0) return st.drop(id, DROP.malformed);
+    next = u8[at]!;
+    at += size;
+  }
+  st.drop(id, DROP.malformed);
+}
+
+/** Options whose type says "skip over" when unknown (RFC 8200 4.2), and the router alert. */
+function optionsFine(u8: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end;) {
+    const type = u8[at]!;
+    if (type === 0) {
+      at++;
+      continue;
+    }
+    if (at + 2 > end || at + 2 + u8[at + 1]! > end || type >> 6 !== 0) return false;
+    at += 2 + u8[at + 1]!;
+  }
+  return true;
+}
+
+/** UDP over IPv6: the checksum is not optional (RFC 8200 8.1). */
+function udp6(
+  st: Stack,
+  id: number,
+  p: AttachedIfp,
+  ip: number,
+  udp: number,
+  end: number,
+  group: boolean,
+): void {
+  const { u8 } = st;
+  const room = end - udp;
+  const len = room < 8 ? 0 : at16(u8, udp + 4);
+  if (len < 8 || len > room) return st.drop(id, DROP.malformed);
+  if (at16(u8, udp + 6) === 0 || checksum(u8, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0) {
+    return st.drop(id, DROP.checksum);
+  }
+  const key = socketKey(IPPROTO.udp, at16(u8, udp + 2));
+  const to = scope(addressAt(u8, ip + 24, AF.inet6), p);
+  const from = scope(addressAt(u8, ip + 8, AF.inet6), p);
+  if (socketInput(st, id, AF.inet6, key, to, from, at16(u8, udp), group)) return;
+  if (!group) icmp6Error(st, id, p, ICMP6.unreachable, UNREACH6.port);
+  st.drop(id, DROP.nosocket);
+}
+
+function scope(x: Address, p: number): Address {
+  return [scoped(x[0], p), x[1], x[2], x[3]];
+}

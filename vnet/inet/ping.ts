@@ -1,0 +1,156 @@
+/**
+ * Pinging: ICMP echo requests from a vnet, and what comes back (RFC 792, RFC 4443 4).
+ *
+ * @module
+ */
+import { SoftcError } from "../../core/error.ts";
+import { ENDED } from "../../core/memory/counters.ts";
+import { AF } from "../../core/net/domain.ts";
+import { addressAt, formatAddress, parseAddress, UNSPECIFIED } from "./address.ts";
+import { at16 } from "./checksum.ts";
+import { ARRIVAL, IPPROTO } from "./layout.ts";
+import { echoPayload, SEND, sendDatagram } from "./send.ts";
+import { socketKey } from "./sockets.ts";
+import { ETHER } from "./stack.ts";
+import type { SocketRow, VnetInet } from "./vnet_inet.ts";
+
+/** How to ping. */
+export interface PingOptions {
+  /** Requests to send; 1 unless told. */
+  readonly count?: number;
+  /** Milliseconds between requests; 0 unless told: the next goes when the last was answered. */
+  readonly interval?: number;
+  /** Milliseconds to wait for an answer; 1000 unless told. */
+  readonly timeout?: number;
+  /** Bytes of data, at most 65,507; 56 unless told. */
+  readonly size?: number;
+  /** Hop limit, 1 to 255; 64 unless told. */
+  readonly ttl?: number;
+  /** Sets "don't fragment". */
+  readonly dontFragment?: boolean;
+}
+
+/** What one request met. */
+export interface PingReply {
+  readonly seq: number;
+  /** Who answered; none when nobody did. */
+  readonly from: string | undefined;
+  readonly answer: "reply" | "unreachable" | "time exceeded" | "too big" | "error" | "timeout" | "not sent";
+  /** Code of an ICMP error, or the errno that kept it from being sent. */
+  readonly code: number;
+  /** The MTU that a "too big" names. */
+  readonly mtu: number;
+  /** Milliseconds from request to answer. */
+  readonly ms: number;
+  /** Hop limit of the answer. */
+  readonly ttl: number;
+}
+
+/** What came of all requests. */
+export interface PingResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly replies: readonly PingReply[];
+}
+
+type Answer = Omit<PingReply, "seq" | "ms">;
+const NOBODY: Answer = { from: undefined, answer: "timeout", code: 0, mtu: 0, ttl: 0 };
+
+/** Sends requests one after another. */
+export async function pingVnet(v: VnetInet, destination: string, o: PingOptions): Promise<PingResult> {
+  const { inet } = v;
+  const parsed = parseAddress(destination);
+  const { family } = parsed;
+  const size = o.size ?? 56;
+  if (!(Number.isInteger(size) && size >= 0 && size <= 65507)) {
+    throw new SoftcError("SOFTC_INET_ARGUMENT", `Cannot ping with ${String(o.size)} bytes`, {
+      wanted: "0 to 65507",
+    });
+  }
+  const proto = family === AF.inet ? IPPROTO.icmp : IPPROTO.icmp6;
+  const ident = v.freePort(proto);
+  let settle: ((x: Answer) => void) | undefined;
+  let expected = 0;
+  const answered = (x: Answer): void => {
+    inet.control.settled = true;
+    settle?.(x);
+  };
+  const take = (id: number, arrival: number): number => {
+    const { stack: st } = inet;
+    const { u8 } = st;
+    const ip = st.at(id) + ETHER;
+    const six = family === AF.inet6;
+    const body = six ? ip + 40 : ip + (u8[ip]! & 15) * 4;
+    const from = formatAddress(family, addressAt(u8, ip + (six ? 8 : 12), family));
+    const ttl = u8[ip + (six ? 7 : 8)]!;
+    if (arrival === ARRIVAL.error) {
+      answered({
+        from,
+        ttl,
+        code: u8[body + 1]!,
+        ...errorOf(six, u8[body]!, u8[body + 1]!, at16(u8, body + 6)),
+      });
+    } else if (at16(u8, body + 6) === expected) answered({ from, ttl, answer: "reply", code: 0, mtu: 0 });
+    return ENDED.delivered;
+  };
+  const buffer = v.openBuffer(`ping from vnet ${v.vnet.name}`, take, () => 64);
+  const row: SocketRow = {
+    family,
+    key: socketKey(proto, ident),
+    laddr: UNSPECIFIED,
+    raddr: UNSPECIFIED,
+    rport: 0,
+    buffer,
+    whole: (w) => {
+      if (at16(w.payload, 6) !== expected) return;
+      answered({ from: formatAddress(family, w.source), ttl: w.ttl, answer: "reply", code: 0, mtu: 0 });
+    },
+  };
+  v.addSocket(row);
+  const end = (): void => answered(NOBODY);
+  v.onClose.add(end);
+  const replies: PingReply[] = [];
+  try {
+    for (let seq = 1; seq <= (o.count ?? 1) && !v.closed; seq++) {
+      expected = seq;
+      const started = inet.net.cpu.clock.now();
+      const errno = inet.inSection(v, (st) =>
+        sendDatagram(st, {
+          family,
+          destination: v.resolve(parsed),
+          source: undefined,
+          proto,
+          ttl: o.ttl ?? 64,
+          dontFragment: o.dontFragment ?? false,
+          via: undefined,
+          broadcast: false,
+          payload: echoPayload(family, ident, seq, size),
+          ident: v.nextIdent(),
+        }));
+      const answer = errno === SEND.ok
+        ? await new Promise<Answer>((resolve) => {
+          const timer = inet.net.cpu.timers.after(o.timeout ?? 1000, () => answered(NOBODY));
+          settle = (x) => {
+            settle = undefined;
+            timer.armed = false;
+            resolve(x);
+          };
+        })
+        : { ...NOBODY, answer: "not sent" as const, code: errno };
+      replies.push({ seq, ms: inet.net.cpu.clock.now() - started, ...answer });
+      if ((o.interval ?? 0) > 0 && seq < (o.count ?? 1)) await inet.after(o.interval!).done;
+    }
+  } finally {
+    v.onClose.delete(end);
+    v.removeSocket(row);
+    v.closeBuffer(buffer);
+  }
+  return { sent: replies.length, received: replies.filter((r) => r.answer === "reply").length, replies };
+}
+
+function errorOf(six: boolean, type: number, code: number, mtu: number): Pick<PingReply, "answer" | "mtu"> {
+  if (six ? type === 2 : type === 3 && code === 4) return { answer: "too big", mtu };
+  if (six ? type === 1 : type === 3) return { answer: "unreachable", mtu: 0 };
+  if (six ? type === 3 : type === 11) return { answer: "time exceeded", mtu: 0 };
+  return { answer: "error", mtu: 0 };
+}

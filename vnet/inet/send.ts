@@ -1,0 +1,141 @@
+/**
+ * What CPU 0 sends: a datagram of a socket or a reply to one that came in pieces. Cut into fragments where it
+ * must be (IPv4), refused where it may not (IPv6, "don't fragment").
+ *
+ * @module
+ */
+import { get } from "../../core/doors/arena.ts";
+import { BORN } from "../../core/memory/counters.ts";
+import { AF } from "../../core/net/domain.ts";
+import type { AttachedIfp } from "../../core/net/section.ts";
+import { type Address, putAddress, unscoped } from "./address.ts";
+import { at16, checksum, put16, sealIpv4 } from "./checksum.ts";
+import { DF, MF } from "./ip4_send.ts";
+import { IPPROTO, RTF } from "./layout.ts";
+import { ETHER, type Stack } from "./stack.ts";
+
+/** Why a datagram was not sent: FreeBSD's errno numbers. */
+export const SEND = { ok: 0, tooBig: 40, noAddress: 49, unreachable: 51, noBuffers: 55 } as const;
+
+/** A datagram to send. */
+export interface Datagram {
+  readonly family: number;
+  /** As it stands in tables. */
+  readonly destination: Address;
+  /** The socket's own address; the route's unless given. */
+  readonly source: Address | undefined;
+  readonly proto: number;
+  readonly ttl: number;
+  readonly dontFragment: boolean;
+  /** Out of this interface, whatever the routes say. */
+  readonly via: AttachedIfp | undefined;
+  /** Everything goes to all (with `via`). */
+  readonly broadcast: boolean;
+  /** The transport header, its checksum to be written, and the data. */
+  readonly payload: Uint8Array;
+  readonly ident: number;
+}
+
+/** Sends a datagram in the stack's section; 0 or why not. */
+export function sendDatagram(st: Stack, d: Datagram): number {
+  const [w0, w1, w2, w3] = d.destination;
+  if (d.via !== undefined) {
+    if (!st.routeVia(d.via, d.family, w0, w1, w2, w3, d.broadcast ? RTF.broadcast : 0)) {
+      return SEND.unreachable;
+    }
+  } else {
+    const flags = st.route(d.family, w0, w1, w2, w3);
+    if (flags < 0 || (flags & RTF.reject) !== 0) return SEND.unreachable;
+  }
+  const source = d.source ?? chosen(st, d);
+  if (source === undefined) return SEND.noAddress;
+  seal(d, source);
+  return d.family === AF.inet ? send4(st, d, source) : send6(st, d, source);
+}
+
+/** The route's source address, or one of the interface. */
+function chosen(st: Stack, d: Datagram): Address | undefined {
+  const { rSource: r, a } = st;
+  if (d.via === undefined) return [r[0]!, r[1]!, r[2]!, r[3]!];
+  const e = st.sourceOn(st.rData, ...d.destination);
+  return e === 0 ? undefined : [get(a, e), get(a, e + 1), get(a, e + 2), get(a, e + 3)];
+}
+
+function seal(d: Datagram, source: Address): void {
+  const { payload, proto, family, destination } = d;
+  const at = proto === IPPROTO.udp ? 6 : 2;
+  let sum = 0;
+  if (proto !== IPPROTO.icmp) {
+    sum = proto + payload.length;
+    for (const x of [source, destination]) {
+      for (let i = 0; i < (family === AF.inet ? 1 : 4); i++) {
+        const w = i === 0 && family === AF.inet6 ? unscoped(x[0]) : x[i]!;
+        sum += (w >>> 16) + (w & 0xffff);
+      }
+    }
+  }
+  put16(payload, at, 0);
+  const c = checksum(payload, 0, payload.length, sum);
+  put16(payload, at, c === 0 && proto === IPPROTO.udp ? 0xffff : c);
+}
+
+function send4(st: Stack, d: Datagram, source: Address): number {
+  const { u8 } = st;
+  const { payload } = d;
+  const whole = 20 + payload.length <= st.rMtu;
+  if (!whole && d.dontFragment) return SEND.tooBig;
+  const piece = whole ? payload.length : (st.rMtu - 20) & ~7;
+  for (let at = 0; at === 0 || at < payload.length; at += piece) {
+    const part = payload.subarray(at, at + piece);
+    const id = st.alloc(ETHER + 20 + part.length, at === 0 ? BORN.stack : BORN.split);
+    if (id < 0) return SEND.noBuffers;
+    const ip = st.at(id) + ETHER;
+    const more = at + part.length < payload.length ? MF : 0;
+    st.header4(ip, d.proto, 20 + part.length, d.ttl, more | at >> 3 | (d.dontFragment ? DF : 0), d.ident);
+    putAddress(u8, ip + 12, AF.inet, source);
+    putAddress(u8, ip + 16, AF.inet, d.destination);
+    sealIpv4(u8, ip);
+    u8.set(part, ip + 20);
+    st.emit(id, AF.inet);
+  }
+  return SEND.ok;
+}
+
+function send6(st: Stack, d: Datagram, source: Address): number {
+  const { u8 } = st;
+  if (40 + d.payload.length > st.rMtu) return SEND.tooBig;
+  const id = st.alloc(ETHER + 40 + d.payload.length);
+  if (id < 0) return SEND.noBuffers;
+  const ip = st.at(id) + ETHER;
+  st.header6(ip, d.proto, d.payload.length, d.ttl);
+  putAddress(u8, ip + 8, AF.inet6, source);
+  putAddress(u8, ip + 24, AF.inet6, d.destination);
+  u8.set(d.payload, ip + 40);
+  st.emit(id, AF.inet6);
+  return SEND.ok;
+}
+
+/** A UDP header and data (RFC 768), its checksum still 0. */
+export function udpPayload(lport: number, rport: number, data: Uint8Array): Uint8Array {
+  const out = new Uint8Array(8 + data.length);
+  put16(out, 0, lport);
+  put16(out, 2, rport);
+  put16(out, 4, out.length);
+  out.set(data, 8);
+  return out;
+}
+
+/** An ICMP echo request with an identifier and a sequence number, its checksum still 0. */
+export function echoPayload(family: number, ident: number, seq: number, size: number): Uint8Array {
+  const out = new Uint8Array(8 + size);
+  out[0] = family === AF.inet ? 8 : 128;
+  put16(out, 4, ident);
+  put16(out, 6, seq);
+  for (let i = 8; i < out.length; i++) out[i] = i & 255;
+  return out;
+}
+
+/** Source and destination port of a UDP header. */
+export function ports(b: Uint8Array, at: number): [number, number] {
+  return [at16(b, at), at16(b, at + 2)];
+}
