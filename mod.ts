@@ -58,3 +58,4 @@ export { boot } from "./kernel/kernel.ts";
 export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kernel.ts";
 export type { Devices, PluggedDevice, PlugOptions } from "./kernel/devices.ts";
 export type { BootOptions } from "./kernel/options.ts";
+export type { HostOptions } from "./kernel/host.ts";

@@ -231,6 +231,7 @@ export class SoftcError extends Error {
   readonly rule?: string;
   /** What to do. */
   readonly fix: string;
+  /** The name by which every copy of the package is known. */
   override readonly name = "SoftcError";
 
   /** Makes an error; `what` states what failed, with the name of the thing, without a final period. */

@@ -24,6 +24,7 @@ import { type Kernel, KernelObject, kernelOf } from "./kernel.ts";
 
 /** What a move did, and the interface under its new handle. */
 export interface VmoveResult extends VmoveCounts {
+  /** The interface, under its new handle. */
   readonly ifnet: Ifnet;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type DeviceNode, type DeviceState, DeviceTree } from "../core/device/bus.ts";
+import type { DeviceNode, DeviceState, DeviceTree } from "../core/device/bus.ts";
 import { Device } from "../core/device/device.ts";
 import type { DeviceId } from "../core/device/driver.ts";
 import { SoftcError } from "../core/error.ts";
@@ -28,9 +28,11 @@ export interface PlugOptions {
 
 /** A device that is plugged in. */
 export interface PluggedDevice {
+  /** What it says it is. */
   readonly id: DeviceId;
   /** Bus and address: "virtio:vhost0". */
   readonly name: string;
+  /** Where it stands. */
   readonly state: DeviceState;
   /** Name of the driver that has it. */
   readonly driver: string | undefined;

@@ -11,7 +11,7 @@
 import { plainError, type Report } from "../core/cpu/cpu.ts";
 import type { Device } from "../core/device/device.ts";
 import type { DeviceId, VnetName } from "../core/device/driver.ts";
-import { Border, type BorderSection, type LaneReader, type LaneWriter } from "../core/device/host_border.ts";
+import type { Border, BorderSection, LaneReader, LaneWriter } from "../core/device/host_border.ts";
 import type { HostFacts, HostVerb } from "../core/device/host_proxy.ts";
 import type { LoadedModule } from "../core/device/modules.ts";
 import { get } from "../core/doors/arena.ts";
@@ -236,7 +236,7 @@ export class HostedKernel {
   #receive(index: number, b: PacketBatch): void {
     const side = this.#byIndex[index];
     const { cpu } = this.#k.parts;
-    const room = side === undefined ? 0 : side.rx.slots - side.rx.used();
+    const room = side?.live === undefined ? 0 : side.rx.slots - side.rx.used();
     const n = Math.min(b.n, room);
     if (side !== undefined && n > 0) {
       const { u8 } = this.#border;
@@ -296,15 +296,16 @@ export class HostedKernel {
     const key = q.group.join(" ");
     const name = q.group.length > 1 ? q.name.slice(0, -1) : q.name;
     const free = q.group.length === 1 && ifs.nameFree(vnet0, name);
-    const made = this.#groups.get(key) ??
-      cloners.createWith(vnet0, this.#module, driver as never, {
-        options: q.options,
-        ...(free ? { name } : {}),
-      }, q.device);
-    if (!this.#groups.has(key)) {
-      this.#groups.set(key, made);
-      made.catch(() => this.#groups.delete(key));
-    }
+    // The first always begins: a slot that a late attach has left may be had again before that has settled.
+    const made = q.member > 0 ? this.#groups.get(key) : cloners.createWith(
+      vnet0,
+      this.#module,
+      driver as never,
+      { options: q.options, ...(free ? { name } : {}) },
+      q.device,
+    );
+    if (made === undefined) throw new SoftcError("SOFTC_DEV_GONE", `The host has no part of ${q.name}`);
+    if (q.group.length > 1) this.#groups.set(key, made);
     let e: IfEntry;
     try {
       e = (await made)[q.member]!;
@@ -313,6 +314,7 @@ export class HostedKernel {
       for (const index of this.#early.keys()) {
         if (ifs.entries[index] === undefined) this.#sayEarly(index, side);
       }
+      this.#groups.delete(key);
       throw x;
     }
     if (q.member === q.group.length - 1) this.#groups.delete(key);
@@ -346,11 +348,12 @@ export class HostedKernel {
     const { ifs, cloners } = this.#k;
     await detachEntry(ifs, e);
     // The last of a create takes the create along.
-    const clone = cloners.clones.get(e);
-    if (clone?.entries.every((x) => x.detaching !== undefined)) await cloners.end(e);
+    const others = cloners.clones.get(e)?.entries.filter((x) => x.detaching === undefined) ?? [];
+    if (others.every((x) => this.#byIndex[x.index]?.entry !== x)) await cloners.end(e);
     this.#sayCounts(side, e);
     side.entry = undefined;
-    this.#byIndex[e.index] = undefined;
+    // Another may have the slot by now: it is free from the end of the detach on.
+    if (this.#byIndex[e.index] === side) this.#byIndex[e.index] = undefined;
     const left = side.tx.ready();
     side.tx.release(left);
     return { left };
@@ -361,7 +364,7 @@ export class HostedKernel {
     if (r.index === undefined) return;
     const say = (letter: object): void => {
       const side = this.#byIndex[r.index!];
-      if (side !== undefined) return side.say(letter);
+      if (side?.entry !== undefined && side.entry.born === r.born) return side.say(letter);
       const early = this.#early.get(r.index!) ?? [];
       if (early.length < 32) this.#early.set(r.index!, [...early, letter]);
     };

@@ -66,8 +66,11 @@ export interface Modules {
 
 /** What a kernel still has running: all empty after shutdown. */
 export interface Inspection {
+  /** Workers, by CPU or host. */
   readonly workers: string[];
+  /** What structural operations and pumps wait for. */
   readonly waits: string[];
+  /** Timers that are armed. */
   readonly timers: string[];
   /** Bytes of the arena that hang off interfaces, sockets and taps now. */
   readonly arenaUsed: number;
@@ -75,11 +78,17 @@ export interface Inspection {
 
 /** A running kernel. It keeps its process alive until it is shut down. */
 export interface Kernel extends AsyncDisposable {
+  /** CPUs. */
   readonly cpus: number;
+  /** The first vnet: always there. */
   readonly vnet0: Vnet;
+  /** Every vnet, oldest first. */
   readonly vnets: readonly Vnet[];
+  /** Every interface that is or was attached and is not freed. */
   readonly ifnets: readonly Ifnet[];
+  /** Its modules. */
   readonly modules: Modules;
+  /** Devices on its buses. */
   readonly devices: Devices;
   /** Grace periods so far. */
   readonly gracePeriods: number;

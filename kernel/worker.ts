@@ -5,29 +5,12 @@
  */
 import { plainError } from "../core/cpu/cpu.ts";
 import { workerPump } from "../core/cpu/pump.ts";
-import { Arena, type ArenaConfig } from "../core/memory/arena.ts";
+import { Arena } from "../core/memory/arena.ts";
 import { assemble, clockOf } from "./cpu_kernel.ts";
 import { openEndpoint } from "./endpoint.ts";
-import { type HostLink, HostLinks } from "./host_links.ts";
+import { HostLinks } from "./host_links.ts";
+import type { CpuLink, CpuNews, CpuStart } from "./start.ts";
 import { yieldToLoop } from "./yield.ts";
-
-/** What CPU 0 sends first. */
-export interface CpuStart {
-  readonly id: number;
-  readonly memory: WebAssembly.Memory;
-  readonly config: ArenaConfig;
-  readonly virtualClock: boolean;
-}
-
-/** How the worker's life goes, as it tells CPU 0. */
-export type CpuNews = { readonly up: true } | { readonly ready: true } | { readonly down: true } | {
-  readonly died: ReturnType<typeof plainError>;
-};
-
-/** A driver host that it will be told to import from. */
-export interface CpuLink {
-  readonly link: HostLink;
-}
 
 const endpoint = await openEndpoint();
 const links = new HostLinks();

@@ -9,7 +9,7 @@ import { SoftcError } from "../core/error.ts";
 import type { Arena } from "../core/memory/arena.ts";
 import { siblingUrl, spawn, type WorkerHandle } from "./spawn.ts";
 import type { HostLink } from "./host_links.ts";
-import type { CpuLink, CpuNews, CpuStart } from "./worker.ts";
+import type { CpuLink, CpuNews, CpuStart } from "./start.ts";
 
 /** Milliseconds within which a worker must come up, and go down. */
 const START_DEADLINE = 15_000;

@@ -10,6 +10,7 @@
  * @module
  */
 import { wait, waitAsync } from "../doors/arena.ts";
+import { realClock } from "../doors/clock.ts";
 import { WORK } from "../memory/counters.ts";
 import type { Control } from "./control.ts";
 import type { Cpu } from "./cpu.ts";
@@ -18,6 +19,8 @@ import type { Cpu } from "./cpu.ts";
 const TURN_BUDGET = 128;
 /** Work after which a pump with an event loop yields to it. */
 const YIELD_AFTER = 4096;
+/** Milliseconds after which it yields however little it counted: a timer or a hook of a driver may be long. */
+const YIELD_MS = 2;
 /** Idle rounds before a pump lies down: a ring that fills again at once is met awake. */
 const SPINS = 64;
 /** The same for a CPU whose thread serves nothing else: a wake-up costs it more than these. */
@@ -61,6 +64,7 @@ export async function workerPump(cpu: Cpu, yieldToLoop: Yield): Promise<void> {
 export async function controlPump(cpu: Cpu, control: Control, yieldToLoop: Yield): Promise<void> {
   let idle = 0;
   let sinceYield = 0;
+  let yieldedAt = realClock.now();
   while (!cpu.stopped) {
     let work = turn(cpu);
     if (control.turn()) work++;
@@ -72,13 +76,18 @@ export async function controlPump(cpu: Cpu, control: Control, yieldToLoop: Yield
       await undefined;
     }
     idle = work > 0 ? 0 : idle + 1;
-    if (sinceYield >= YIELD_AFTER || (idle > 0 && idle < SPINS && idle % 4 === 0)) {
+    if (
+      sinceYield >= YIELD_AFTER || (idle > 0 && idle < SPINS && idle % 4 === 0) ||
+      (work > 0 && realClock.now() - yieldedAt >= YIELD_MS)
+    ) {
       sinceYield = 0;
       await yieldToLoop();
+      yieldedAt = realClock.now();
     } else if (idle >= SPINS) {
       await napAsync(cpu, () => control.workWaits());
       idle = SPINS - 8;
       sinceYield = 0;
+      yieldedAt = realClock.now();
     }
   }
 }

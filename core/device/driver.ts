@@ -20,6 +20,7 @@ export const DRIVER_API = 1;
 
 /** A validator of options: the Standard Schema interface, version 1. */
 export interface StandardSchema<O> {
+  /** The interface, under the name that the standard gives it. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
@@ -37,13 +38,17 @@ export type StandardResult<O> =
 
 /** What a device on a bus says it is. */
 export interface DeviceId {
+  /** Name of the bus. */
   readonly bus: string;
   /** Where on the bus: stable while it is plugged in. */
   readonly address: string;
+  /** Vendor number, where the bus has them. */
   readonly vendor?: number;
+  /** Product number, where the bus has them. */
   readonly product?: number;
   /** What it calls itself, stable across replugs. */
   readonly serial?: string;
+  /** What else the bus says of it. */
   readonly [key: string]: string | number | undefined;
 }
 
@@ -52,7 +57,9 @@ export type Match = Readonly<Partial<Record<string, string | number>>>;
 
 /** A vnet as a driver sees it. */
 export interface VnetName {
+  /** Its number. */
   readonly id: number;
+  /** Its name. */
   readonly name: string;
 }
 
@@ -66,12 +73,15 @@ export interface Timer {
 
 /** Rings a driver's interrupt function on its CPU, in a later turn of the pump; several rings before it are one. */
 export interface Doorbell {
+  /** Rings it. */
   ring(): void;
 }
 
 /** A log that names the driver and the interface. */
 export interface Log {
+  /** Something worth knowing. */
   info(message: string): void;
+  /** Something that should not be. */
   warn(message: string): void;
 }
 
@@ -83,6 +93,7 @@ export interface Peer {
 
 /** What `dev.ifnet` declares. */
 export interface IfDeclaration {
+  /** Ethernet, or a loopback. */
   readonly type: "ether" | "loop";
   /** 6 bytes; made from the slot unless told. */
   readonly mac?: Uint8Array;
@@ -106,6 +117,7 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   readonly id: DeviceId;
   /** Aborts when the device is gone or the scope closes. */
   readonly signal: AbortSignal;
+  /** A log that names the interface. */
   readonly log: Log;
   /** The CPU that this object belongs to. */
   readonly cpu: number;
@@ -211,6 +223,7 @@ export interface DriverDef<SC extends object, O, F extends Fields> extends Commo
 /** A driver that transmits on every CPU: `open` makes each CPU's part. */
 export interface PerCpuDriverDef<SC extends object, L extends object, O, F extends Fields>
   extends CommonDef<SC, O, F> {
+  /** A queue on every CPU. */
   readonly queues: "per-cpu";
   /** Each CPU once, no section, may await, attaching: makes this CPU's part. */
   open(dev: Dev<O, F>, shared: Shared<F>, cpu: number): L | Promise<L>;
@@ -224,16 +237,40 @@ export interface PerCpuDriverDef<SC extends object, L extends object, O, F exten
 export interface Driver<O = unknown>
   extends Omit<CommonDef<object, O, Fields>, "options" | "attach" | "shared"> {
   readonly options?: StandardSchema<O>;
+  /** Layout of the shared part of the softc. */
   readonly shared?: Struct<Fields>;
+  /** Output queues, or one on every CPU. */
   readonly queues?: number | "per-cpu";
+  /** Makes the softc: {@linkcode CommonDef.attach}. */
   attach(dev: Dev<O, Fields>): object | Promise<object>;
+  /** Makes a CPU's part: {@linkcode PerCpuDriverDef.open}. */
   open?(dev: Dev<O, Fields>, shared: Shared<Fields>, cpu: number): object | Promise<object>;
+  /** Ends a CPU's part: {@linkcode PerCpuDriverDef.close}. */
   close?(l: object): void | Promise<void>;
+  /** Sends packets: {@linkcode DriverDef.transmit}. */
   transmit(target: object, b: Batch, queue: number): number;
 }
 
 /**
- * Defines a driver. The type of the softc flows from `attach` to every hook.
+ * The softc that an `attach` makes: names its type where hooks stand in files of their own.
+ *
+ * @example
+ * ```ts
+ * import type { Batch, Dev, SoftcOf } from "@softc/softc/driver";
+ *
+ * export const attach = (dev: Dev) => ({ dev, seen: 0 });
+ * export function transmit(sc: SoftcOf<typeof attach>, batch: Batch): number {
+ *   sc.seen += batch.length;
+ *   return batch.freeAll();
+ * }
+ * ```
+ */
+// deno-lint-ignore no-explicit-any -- an attach of any driver
+export type SoftcOf<A extends (dev: any) => object> = Awaited<ReturnType<A>>;
+
+/**
+ * Defines a driver. The type of the softc flows from `attach` to every hook, that of each CPU's part from
+ * `open` to `transmit` and `close`, those of `options` and `shared` to `dev`.
  *
  * @example
  * ```ts
@@ -261,12 +298,9 @@ export function defineDriver<
   O = undefined,
   F extends Fields = Record<never, never>,
 >(
-  d: PerCpuDriverDef<SC, L, O, F>,
-): Driver<O>;
-export function defineDriver<SC extends object, O = undefined, F extends Fields = Record<never, never>>(
-  d: DriverDef<SC, O, F>,
-): Driver<O>;
-export function defineDriver(d: object): Driver<never> {
+  // One signature with a union, told apart by `queues`: with two overloads the parameters of hooks lose their types.
+  d: DriverDef<SC, O, F> | PerCpuDriverDef<SC, L, O, F>,
+): Driver<O> {
   return checkDriver(d) as Driver<never>;
 }
 

@@ -55,6 +55,7 @@ const COUNTERS = 64;
 const SHORT = 128;
 
 interface Ask {
+  readonly verb: HostVerb;
   resolve(value: unknown): void;
   reject(e: Error): void;
   readonly timer: Timer;
@@ -109,17 +110,11 @@ export class HostProxy {
       const id = this.#nextAsk++;
       const late = (): void => {
         this.#asks.delete(id);
-        reject(
-          new SoftcError(
-            "SOFTC_HOST_LATE",
-            `Hook "${verb}" of ${this.#dev.name} did not answer from its host within ${this.#deadline} ms`,
-            { state: "pending", wanted: "settled" },
-          ),
-        );
+        reject(this.#late(verb));
       };
       const timer = this.#dev.timer(late);
       timer.set(this.#deadline);
-      this.#asks.set(id, { resolve, reject, timer });
+      this.#asks.set(id, { verb, resolve, reject, timer });
       try {
         // A host that leaves letters unread is as late as one that does not answer.
         if (this.#down.post({ id, verb, ...body })) this.#border.ringHost();
@@ -305,8 +300,10 @@ export class HostProxy {
     if (ask === undefined) return this.#dev.count("host.late");
     this.#asks.delete(id);
     ask.timer.cancel();
-    if (error === undefined) ask.resolve(value);
-    else ask.reject(revive(readError(error)));
+    if (error === undefined) return ask.resolve(value);
+    const e = revive(readError(error));
+    // Late by the host's own clock: nothing of the kernel's is held by that.
+    ask.reject((e as { code?: string }).code === "SOFTC_DRIVER_STALLED" ? this.#late(ask.verb, e) : e);
   }
 
   /** The driver's own counters, as totals. */
@@ -331,6 +328,14 @@ export class HostProxy {
   #fault(label: string, error: PlainError): void {
     const { index, born } = this.#dev;
     this.#dev.net.cpu.report({ kind: "fault", index, born, label, error });
+  }
+
+  #late(verb: HostVerb, cause?: Error): SoftcError {
+    return new SoftcError(
+      "SOFTC_HOST_LATE",
+      `Hook "${verb}" of ${this.#dev.name} did not answer from its host within ${this.#deadline} ms`,
+      { state: "pending", wanted: "settled", cause },
+    );
   }
 
   #gone(): SoftcError {

@@ -26,6 +26,7 @@ export type {
   Match,
   Peer,
   PerCpuDriverDef,
+  SoftcOf,
   StandardResult,
   StandardSchema,
   Timer,

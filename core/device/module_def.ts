@@ -11,8 +11,10 @@ import { checkDriver, type Driver, DRIVER_API } from "./driver.ts";
 export interface ModuleDef {
   /** Its name: unique in the kernel. */
   readonly name: string;
+  /** Version of the driver API that it is written for. */
   readonly api: 1;
   // deno-lint-ignore no-explicit-any -- drivers of any options
+  /** Its drivers. */
   readonly drivers: readonly Driver<any>[];
   /** Names of modules that must be loaded first, and cannot go first. */
   readonly depends?: readonly string[];

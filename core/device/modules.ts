@@ -16,13 +16,17 @@ export type UnloadMode = "refuse" | "drain" | "force";
 
 /** A loaded module. */
 export interface Module {
+  /** Its name: unique in the kernel. */
   readonly name: string;
+  /** Where it came from. */
   readonly url: string;
+  /** Where it is in its life. */
   readonly state: ModuleState;
   /** Names of its drivers. */
   readonly drivers: readonly string[];
   /** Interfaces that it has. */
   readonly instances: readonly string[];
+  /** Modules that it needs. */
   readonly depends: readonly string[];
   /** Plain data. */
   toJSON(): object;

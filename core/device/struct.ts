@@ -11,6 +11,7 @@ export type Fields = Readonly<Record<string, "i32" | readonly ["i32", number]>>;
 
 /** A layout: the offset and size of each field, in words. */
 export interface Struct<F extends Fields> {
+  /** The fields as declared. */
   readonly fields: F;
   /** Words in all. */
   readonly words: number;

@@ -86,9 +86,17 @@ export const IFC = {
   oqdrops: 5,
   ierrors: 6,
   oerrors: 7,
-} as const;
+} as const satisfies Record<IfCounter, number>;
 /** Name of an interface counter. */
-export type IfCounter = keyof typeof IFC;
+export type IfCounter =
+  | "ipackets"
+  | "ibytes"
+  | "opackets"
+  | "obytes"
+  | "iqdrops"
+  | "oqdrops"
+  | "ierrors"
+  | "oerrors";
 /** An interface's counters, added up over CPUs. Packets and bytes. */
 export type IfCounters = Readonly<Record<IfCounter, number>>;
 

@@ -23,8 +23,7 @@ import { type Counters, WORK } from "./counters.ts";
 import { describe, type FreeSite, POISON, type Sanitizer } from "./sanitizer.ts";
 
 /** An mbuf: its number. */
-export type Mbuf = number & { readonly [mbuf]: true };
-declare const mbuf: unique symbol;
+export type Mbuf = number & { readonly "softc.mbuf": true };
 
 /** Who owns an mbuf: the high byte of its owner word; the low 24 bits say which one. */
 export const OWNER = { cpu: 1, ring: 2, device: 3, hold: 4, chain: 5, input: 6 } as const;

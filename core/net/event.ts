@@ -32,6 +32,7 @@ export type EventType =
 export interface KernelEvent {
   /** Its number in the kernel's one sequence, from 1. */
   readonly seq: number;
+  /** What happened. */
   readonly type: EventType;
   /** Milliseconds of the kernel's clock. */
   readonly at: number;
@@ -39,6 +40,7 @@ export interface KernelEvent {
   readonly vnet?: string;
   /** Name of the interface, module or vnet. */
   readonly name: string;
+  /** The interface, where one is meant. */
   readonly handle?: Handle;
   /** What else there is to say: a link state, an old name, an error. */
   readonly detail?: string;
@@ -46,6 +48,7 @@ export interface KernelEvent {
 
 /** What a subscription begins with, and repeats when it fell too far behind. */
 export interface Snapshot {
+  /** Tells it from an event. */
   readonly type: "snapshot";
   /** The last event that the snapshot includes. */
   readonly seq: number;

@@ -8,8 +8,7 @@
 import { SoftcError } from "../error.ts";
 
 /** `gencnt * 2^16 + index`, 47 bits at most. */
-export type Handle = number & { readonly [handle]: true };
-declare const handle: unique symbol;
+export type Handle = number & { readonly "softc.handle": true };
 
 /** What a handle answers, for people and JSON; no permission to touch anything. */
 export type Resolved = "live" | "moving" | "moved" | "detached" | "gone" | "reused" | "unknown";

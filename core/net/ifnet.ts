@@ -13,25 +13,37 @@ import type { Vnet } from "./vnet.ts";
 
 /** An interface as plain data. */
 export interface IfJSON {
+  /** Its name. */
   readonly name: string;
   /** As {@linkcode formatHandle} prints it. */
   readonly handle: string;
+  /** Its slot. */
   readonly index: number;
+  /** The vnet it is in. */
   readonly vnet: string;
+  /** The vnet it was made in. */
   readonly home: string;
+  /** Its driver. */
   readonly driver: string;
+  /** Ethernet, or a loopback. */
   readonly type: IfType;
+  /** Where it is in its life. */
   readonly state: IfState;
+  /** Flags that are set, by name. */
   readonly flags: readonly string[];
   /** Bytes of payload that one frame carries. */
   readonly mtu: number;
   /** "02:00:00:00:00:01". */
   readonly mac: string;
+  /** What its driver says of the link. */
   readonly link: LinkState;
+  /** Groups it is in. */
   readonly groups: readonly string[];
   /** CPU that its hooks run on; every CPU transmits when `queues` is 0. */
   readonly cpu: number;
+  /** Output queues; 0 is one per CPU. */
   readonly queues: number;
+  /** Packets and bytes, added up over CPUs. */
   readonly counters: IfCounters;
 }
 
@@ -39,8 +51,11 @@ export interface IfJSON {
 export interface IfOptions {
   /** Bytes of payload, 72 to 1958. */
   readonly mtu?: number;
+  /** A new name, free in its vnet. */
   readonly name?: string;
+  /** One more, or one less, that wants every packet. */
   readonly promisc?: boolean;
+  /** One more, or one less, that wants every multicast. */
   readonly allmulti?: boolean;
   /** Received packets: processed where they came in, on one CPU, or spread by flow. */
   readonly dispatch?: "direct" | "flow" | number;
@@ -52,10 +67,13 @@ export interface IfOptions {
 export interface Ifnet {
   /** Weak name: index and gencnt. */
   readonly handle: Handle;
+  /** Its slot. */
   readonly index: number;
+  /** Its name. */
   readonly name: string;
   /** The vnet that it is in (or was in last). */
   readonly vnet: Vnet;
+  /** Where it is in its life. */
   readonly state: IfState;
   /** Added up over CPUs; readable and constant after it was freed. */
   readonly counters: IfCounters;
@@ -81,9 +99,12 @@ export interface Ifnet {
 
 /** What the driver hears of a change. Only what changed is set. */
 export interface IfChange {
+  /** UP was, or is to be, set or cleared. */
   readonly up?: boolean;
   /** Bytes of payload. */
   readonly mtu?: number;
+  /** Somebody wants every packet, or nobody does any more. */
   readonly promisc?: boolean;
+  /** Somebody wants every multicast, or nobody does any more. */
   readonly allmulti?: boolean;
 }

@@ -16,8 +16,10 @@ import { scanLives } from "../memory/mbuf.ts";
 
 /** The books of a kernel at one moment with every CPU stopped. Numbers of packets. */
 export interface Ledger {
-  readonly born: Readonly<Record<keyof typeof BORN, number>>;
-  readonly ended: Readonly<Record<keyof typeof ENDED, number>>;
+  /** Lives begun, by how. */
+  readonly born: Readonly<Record<"stack" | "rx" | "copy" | "split", number>>;
+  /** Lives that ended well, by how. */
+  readonly ended: Readonly<Record<"delivered" | "wire" | "merged", number>>;
   /** By reason; reasons that did not occur are left out. */
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
   /** Lives begun. */

@@ -14,10 +14,6 @@ import { type Handle, handleGencnt, handleIndex } from "./handle.ts";
 import type { Net } from "./net.ts";
 import type { Vnet } from "./vnet.ts";
 
-declare const section: unique symbol;
-declare const ifp: unique symbol;
-declare const attached: unique symbol;
-
 /** An open section. Belongs to a vnet, or to the kernel (`vnet` undefined), which sees every vnet. */
 export interface Section {
   /** The vnet whose interfaces the section sees. */
@@ -25,20 +21,20 @@ export interface Section {
   /** The CPU that it runs on. */
   readonly cpu: number;
   /** Only a section has it. */
-  readonly [section]: true;
+  readonly "softc.section": true;
 }
 
 /** What a synchronous callback may return: a promise does not compile, and throws SOFTC_EPOCH_ASYNC. */
 export type Sync<R> = R extends PromiseLike<unknown> ? never : R;
 
 /** An interface inside a section: its slot. To look at. */
-export type Ifp = number & { readonly [ifp]: "slot" };
+export type Ifp = number & { readonly "softc.ifp": true };
 /** An interface that is attached in the section's vnet: to send through. */
-export type AttachedIfp = Ifp & { readonly [attached]: true };
+export type AttachedIfp = Ifp & { readonly "softc.attached": true };
 
 /** A section as core sees it. Reused by its CPU, one per depth. */
 export class NetSection implements Section {
-  declare readonly [section]: true;
+  declare readonly "softc.section": true;
   vnet: Vnet | undefined;
   /** Id of the vnet; 0 sees all. */
   vnetId = 0;

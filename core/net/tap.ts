@@ -34,7 +34,7 @@ const REASONS: ReadonlyMap<number, DropReason> = new Map(
 );
 
 /** Which way a packet went through the interface. */
-export type Direction = keyof typeof DIRECTION;
+export type Direction = "in" | "out";
 
 /** One packet that a tap saw. */
 export interface TapPacket {
@@ -42,6 +42,7 @@ export interface TapPacket {
   readonly bytes: Uint8Array;
   /** Its length on the interface. */
   readonly length: number;
+  /** In, or out. */
   readonly direction: Direction;
   /** Why the interface dropped it, if it did. */
   readonly dropped?: DropReason;
