@@ -24,7 +24,7 @@ const MAY: readonly { readonly floor: RegExp; readonly imports: RegExp }[] = [
 
 /** Packages that a floor may import beside `node:` modules. */
 const PACKAGES: readonly { readonly floor: RegExp; readonly packages: RegExp }[] = [
-  { floor: /^control\//, packages: /^(hono|@hono)(\/|$)/ },
+  { floor: /^control\//, packages: /^(hono|@hono|zod|commander|uplot)(\/|$)/ },
 ];
 
 /** The part of a path that is "its own" for a floor: a driver's file or folder, else the first folder. */
