@@ -59,3 +59,4 @@ export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kerne
 export type { Devices, PluggedDevice, PlugOptions } from "./kernel/devices.ts";
 export type { BootOptions } from "./kernel/options.ts";
 export type { HostOptions } from "./kernel/host.ts";
+export * from "./vnet/inet/mod.ts";

@@ -9,7 +9,7 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
@@ -70,6 +70,8 @@ export interface Result {
   readonly error?: string;
   /** Why it was not measured here. */
   readonly skipped?: string;
+  /** Every sample, by round. */
+  readonly rounds: readonly Sample[];
 }
 
 /** How to measure. */
@@ -80,6 +82,8 @@ export interface Options {
   readonly ms: number;
   /** Time that each case runs before the first sample counts. */
   readonly warmup: number;
+  /** Rounds at most, in multiples of the samples wanted, before disturbed samples are taken back; 4 unless told. */
+  readonly patience?: number;
   /** Limit for a setup, sample or teardown that awaits. */
   readonly deadline: number;
   /** Nanoseconds that the thread, or all threads, have waited for a CPU; undefined where nobody knows. */
@@ -87,15 +91,27 @@ export interface Options {
 }
 
 /** Enough for numbers to compare. */
-export const FULL: Options = { samples: 15, ms: 20, warmup: 100, deadline: 30_000, waited: cpuWait };
+export const FULL: Options = {
+  samples: 15,
+  ms: 20,
+  warmup: 100,
+  deadline: 30_000,
+  waited: cpuWait,
+};
 /** Enough to see that all runs. */
-export const QUICK: Options = { ...FULL, samples: 7, ms: 5, warmup: 15 };
+export const QUICK: Options = {
+  ...FULL,
+  samples: 7,
+  ms: 4,
+  warmup: 12,
+  patience: 1.5,
+};
 
 /** The fewest samples that a median is taken of. */
 const FEWEST = 7;
 /** A sample in which the thread waited longer than this part of it is dropped. */
 const WAIT_LIMIT = 0.02;
-/** Rounds of sampling, in multiples of the samples wanted, before disturbed samples are taken back. */
+/** Patience unless told. */
 const PATIENCE = 4;
 
 /** Reads schedstat: time on a CPU, time waiting for one, slices. */
@@ -103,7 +119,9 @@ function cpuWait(all: boolean): number | undefined {
   try {
     if (!all) return waitIn("/proc/thread-self/schedstat");
     let sum = 0;
-    for (const id of readdirSync("/proc/self/task")) sum += waitIn(`/proc/self/task/${id}/schedstat`);
+    for (const id of readdirSync("/proc/self/task")) {
+      sum += waitIn(`/proc/self/task/${id}/schedstat`);
+    }
     return sum;
   } catch {
     return undefined; // not Linux, or a thread ended meanwhile
@@ -141,7 +159,10 @@ interface Running {
 }
 
 /** Measures cases, group by group; yields the results of a group when it is done. */
-export async function* measure(cases: readonly Case[], options: Options): AsyncGenerator<Result[]> {
+export async function* measure(
+  cases: readonly Case[],
+  options: Options,
+): AsyncGenerator<Result[]> {
   check(cases);
   for (const group of new Set(cases.map((c) => c.group))) {
     yield await measureGroup(cases.filter((c) => c.group === group), options);
@@ -152,7 +173,9 @@ function check(cases: readonly Case[]): void {
   const names = new Set<string>();
   for (const c of cases) {
     const name = path(c);
-    if (names.has(name)) throw new Error(`Cannot measure: two cases are named "${name}"`);
+    if (names.has(name)) {
+      throw new Error(`Cannot measure: two cases are named "${name}"`);
+    }
     names.add(name);
   }
 }
@@ -162,7 +185,10 @@ function path(c: { readonly group: string; readonly name: string }): string {
   return `${c.group}/${c.name}`;
 }
 
-async function measureGroup(cases: readonly Case[], options: Options): Promise<Result[]> {
+async function measureGroup(
+  cases: readonly Case[],
+  options: Options,
+): Promise<Result[]> {
   const group: Running[] = cases.map((c) => ({ case: c, rounds: [] }));
   try {
     for (const r of group) {
@@ -172,21 +198,44 @@ async function measureGroup(cases: readonly Case[], options: Options): Promise<R
         for (let i = 0; i < 3; i++) await take(r, options.warmup / 3, options);
       });
     }
-    for (let round = 0; round < options.samples * PATIENCE; round++) {
+    for (
+      let round = 0;
+      round < options.samples * (options.patience ?? PATIENCE);
+      round++
+    ) {
       const live = group.filter((r) => r.error === undefined && r.skipped === undefined);
       if (live.every((r) => clean(r.rounds).length >= options.samples)) break;
       // Nobody always follows the same neighbour.
       for (let i = 0; i < live.length; i++) {
         const r = live[(i + round) % live.length]!;
-        await attempt(r, async () => void r.rounds.push(await take(r, options.ms, options)));
+        await attempt(
+          r,
+          async () => void r.rounds.push(await take(r, options.ms, options)),
+        );
       }
     }
   } finally {
     for (const r of group) {
-      await attempt(r, async () => void await within(options.deadline, "teardown", r.sampler?.teardown?.()));
+      await attempt(
+        r,
+        async () =>
+          void await within(
+            options.deadline,
+            "teardown",
+            r.sampler?.teardown?.(),
+          ),
+      );
     }
   }
-  return group.map((r) => result(r, group.find((o) => o.case.name === r.case.against)));
+  const results = group.map(result);
+  return results.map((r, i) => {
+    const { against } = group[i]!.case;
+    const reference = results.find((o) => o.name === against);
+    if (reference === undefined || !measured(r) || !measured(reference)) {
+      return r;
+    }
+    return { ...r, against: reference.name, ratio: timesAsGood(r, reference) };
+  });
 }
 
 /** One case's failure is its own: the others go on. */
@@ -212,17 +261,29 @@ async function take(r: Running, ms: number, options: Options): Promise<Sample> {
   const took = performance.now() - start;
   const waitedAfter = options.waited(all);
   const { value, wait } = typeof sampled === "number" ? { value: sampled, wait: undefined } : sampled;
-  if (!Number.isFinite(value)) throw new Error(`the sample is ${value}, not a finite number`);
+  if (!Number.isFinite(value)) {
+    throw new Error(`the sample is ${value}, not a finite number`);
+  }
   const known = waitedBefore !== undefined && waitedAfter !== undefined;
   if (wait !== undefined) return { value, wait };
-  return { value, wait: known ? (waitedAfter - waitedBefore) / 1e6 / Math.max(took, 1e-3) : 0 };
+  return {
+    value,
+    wait: known ? (waitedAfter - waitedBefore) / 1e6 / Math.max(took, 1e-3) : 0,
+  };
 }
 
-async function within<T>(ms: number, what: string, value: T | Promise<T>): Promise<T> {
+async function within<T>(
+  ms: number,
+  what: string,
+  value: T | Promise<T>,
+): Promise<T> {
   if (!(value instanceof Promise)) return value;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);
+    timer = setTimeout(
+      () => reject(new Error(`${what} took longer than ${ms} ms`)),
+      ms,
+    );
   });
   try {
     return await Promise.race([value, late]);
@@ -235,11 +296,13 @@ function clean(samples: readonly Sample[]): Sample[] {
   return samples.filter((s) => s.wait <= WAIT_LIMIT);
 }
 
-function result(r: Running, reference: Running | undefined): Result {
-  const { group, name, unit, against } = r.case;
+function result(r: Running): Result {
+  const { group, name, unit } = r.case;
   let kept = clean(r.rounds);
   const noisy = kept.length < Math.min(FEWEST, r.rounds.length);
-  if (noisy) kept = r.rounds.toSorted((a, b) => a.wait - b.wait).slice(0, FEWEST);
+  if (noisy) {
+    kept = r.rounds.toSorted((a, b) => a.wait - b.wait).slice(0, FEWEST);
+  }
   const values = kept.map((s) => s.value);
   return {
     group,
@@ -251,33 +314,35 @@ function result(r: Running, reference: Running | undefined): Result {
     samples: values.length,
     dropped: r.rounds.length - values.length,
     noisy,
-    ...(against !== undefined && reference !== undefined && measured(reference) && measured(r)
-      ? { against, ratio: ratio(r, reference) }
-      : undefined),
     ...(r.error === undefined ? undefined : { error: r.error }),
     ...(r.skipped === undefined ? undefined : { skipped: r.skipped }),
+    rounds: r.rounds,
   };
 }
 
-function measured(r: Running): boolean {
+/** Whether there are numbers. */
+export function measured(r: Pick<Result, "error" | "skipped">): boolean {
   return r.error === undefined && r.skipped === undefined;
 }
 
-/** The median of the ratios round by round: neighbours in time met the same machine. */
-function ratio(r: Running, reference: Running): number {
+/**
+ * How many times as good `r` is as `reference`: the median over the rounds in which neither waited, because
+ * neighbours in time met the same machine; of their medians when there are too few such rounds.
+ */
+export function timesAsGood(r: Result, reference: Result): number {
   const ratios: number[] = [];
-  for (const limit of [WAIT_LIMIT, Infinity]) {
-    r.rounds.forEach((s, i) => {
-      const other = reference.rounds[i];
-      if (other && s.wait <= limit && other.wait <= limit) ratios.push(s.value / other.value);
-    });
-    if (ratios.length > 0) break;
-  }
-  const more = quantile(ratios, 0.5);
-  return lessIsBetter(r.case.unit) ? 1 / more : more;
+  r.rounds.forEach((s, i) => {
+    const other = reference.rounds[i];
+    if (other && s.wait <= WAIT_LIMIT && other.wait <= WAIT_LIMIT) {
+      ratios.push(s.value / other.value);
+    }
+  });
+  const more = ratios.length < 3 ? r.median / reference.median : quantile(ratios, 0.5);
+  return lessIsBetter(r.unit) ? 1 / more : more;
 }
 
-function lessIsBetter(unit: string): boolean {
+/** Whether a smaller value is the better one. */
+export function lessIsBetter(unit: string): boolean {
   return /^(ns|us|µs|ms|s|B|[KMG]iB)(\/|$)/.test(unit);
 }
 
@@ -312,14 +377,15 @@ export function table(results: readonly Result[]): string {
 }
 
 /** Three digits that matter; thousands grouped. */
-function number(value: number): string {
+export function number(value: number): string {
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
   if (size > 0 && size < 0.1) return value.toPrecision(2);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
 }
 
-const USAGE = `Usage: bench [--filter TEXT] [--quick] [--json] [--list] [--samples N] [--ms N]
+const USAGE =
+  `Usage: bench [--filter TEXT] [--quick] [--json] [--list] [--samples N] [--ms N] [--compare] [--save] [--chart FILE]
 
   --filter TEXT  only cases with TEXT in group/name; may be repeated
   --quick        few short samples: shows that all runs, numbers are rough
@@ -327,8 +393,17 @@ const USAGE = `Usage: bench [--filter TEXT] [--quick] [--json] [--list] [--sampl
   --list         names of the cases
   --samples N    undisturbed samples of each case, at least ${FEWEST} (${FULL.samples})
   --ms N         length of a sample (${FULL.ms})
+  --compare      against the stored baseline of this CPU and runtime; exit code 1 when one is worse by a quarter
+  --save         stores the medians as that baseline
+  --chart FILE   writes the ratios as an SVG picture
 
 Columns: median, p10 - p90, samples kept of those taken; 2.00x NAME = twice as good as NAME, round by round.`;
+
+/** What is made of all results: a document for `--json`, text for people, and whether something is amiss. */
+export type Finish = (
+  results: readonly Result[],
+  flags: { compare: boolean; save: boolean; chart: string | undefined },
+) => { json: object; text: string; amiss: boolean };
 
 /**
  * The command line over {@linkcode measure}.
@@ -340,6 +415,7 @@ export async function main(
   args: readonly string[] = process.argv.slice(2),
   print: (text: string) => void = console.log,
   defaults: Partial<Options> = {},
+  finish?: Finish,
 ): Promise<number> {
   let flags;
   try {
@@ -365,19 +441,33 @@ export async function main(
     return 0;
   }
 
-  const options: Options = { ...(flags.quick ? QUICK : FULL), ...defaults, ...flags.numbers };
+  const options: Options = {
+    ...(flags.quick ? QUICK : FULL),
+    ...defaults,
+    ...flags.numbers,
+  };
   const results: Result[] = [];
   for await (const group of measure(chosen, options)) {
     results.push(...group);
     if (!flags.json) print(`${table(group)}\n`);
   }
+  const { compare = false, save = false, chart } = flags;
+  const finished = finish?.(results, { compare, save, chart });
   if (flags.json) {
     const { samples, ms } = options;
+    const plain = results.map(({ rounds: _, ...rest }) => rest);
+    const head = {
+      runtime: runtime(),
+      cpu: cpuModel(),
+      cpus: availableParallelism(),
+      samples,
+      ms,
+    };
     print(
-      JSON.stringify({ runtime: runtime(), cpus: availableParallelism(), samples, ms, results }, null, 2),
+      JSON.stringify({ ...head, ...finished?.json, results: plain }, null, 2),
     );
-  }
-  return results.some((r) => r.error !== undefined) ? 1 : 0;
+  } else if (finished !== undefined) print(finished.text);
+  return results.some((r) => r.error !== undefined) || finished?.amiss === true ? 1 : 0;
 }
 
 function parse(args: readonly string[]) {
@@ -388,13 +478,18 @@ function parse(args: readonly string[]) {
       quick: { type: "boolean" },
       json: { type: "boolean" },
       list: { type: "boolean" },
+      compare: { type: "boolean" },
+      save: { type: "boolean" },
+      chart: { type: "string" },
       help: { type: "boolean", short: "h" },
       samples: { type: "string" },
       ms: { type: "string" },
     },
   });
   const numbers: { samples?: number; ms?: number } = {};
-  if (values.samples !== undefined) numbers.samples = atLeast("samples", values.samples, FEWEST);
+  if (values.samples !== undefined) {
+    numbers.samples = atLeast("samples", values.samples, FEWEST);
+  }
   if (values.ms !== undefined) numbers.ms = atLeast("ms", values.ms, 1);
   return { ...values, numbers };
 }
@@ -402,10 +497,18 @@ function parse(args: readonly string[]) {
 function atLeast(name: string, text: string, least: number): number {
   const n = Number(text);
   if (Number.isInteger(n) && n >= least) return n;
-  throw new Error(`--${name} is "${text}", wanted an integer of at least ${least}`);
+  throw new Error(
+    `--${name} is "${text}", wanted an integer of at least ${least}`,
+  );
 }
 
-function runtime(): string {
+/** Model of the processor. */
+export function cpuModel(): string {
+  return cpus()[0]?.model ?? "unknown";
+}
+
+/** Name and version of what runs this. */
+export function runtime(): string {
   const { deno, bun, node } = process.versions;
   return deno ? `deno ${deno}` : bun ? `bun ${bun}` : `node ${node}`;
 }

@@ -10,6 +10,7 @@ import {
   discard,
   ifCloneCreate,
   ifCloneDestroy,
+  ifDetach,
   type Ifnet,
   type IfOptions,
   ifVmove,
@@ -28,6 +29,7 @@ import {
   vnetCreate,
   vnetDestroy,
 } from "../mod.ts";
+import { inetForwarding } from "../mod.ts";
 import { ModuleAllowList } from "./allow.ts";
 import { type FrameOptions, udpFrame } from "./frame.ts";
 
@@ -77,6 +79,8 @@ export class System {
   readonly startedAt: number = Date.now();
   /** What was made, and how. */
   made: readonly Made[] = [];
+  /** Vnets that forward. */
+  readonly forwarding: Set<string> = new Set();
   /** What each module was loaded as, by name. */
   readonly specs: Map<string, string> = new Map<string, string>();
   /** A lab is being applied. */
@@ -158,18 +162,21 @@ export class System {
       ...(spec.cpu === undefined ? {} : { cpu: spec.cpu }),
       ...(spec.options === undefined ? {} : { options: spec.options }),
     });
-    this.#forgetGone();
     const [{ name }] = ifnets;
-    this.made = [...this.made, {
-      spec,
-      name: ifnets.length === 1 ? name : name.slice(0, -1),
-      indexes: ifnets.map((i) => i.index),
-    }];
+    const indexes = ifnets.map((i) => i.index);
+    // Whoever had one of these slots before is gone.
+    const others = this.made.filter((m) => !m.indexes.some((x) => indexes.includes(x)));
+    this.made = [...others, { spec, name: ifnets.length === 1 ? name : name.slice(0, -1), indexes }];
     return ifnets;
   }
 
   async destroy(id: string): Promise<void> {
     await ifCloneDestroy(this.ifnet(id));
+    this.#forgetGone();
+  }
+
+  async detach(id: string): Promise<void> {
+    await ifDetach(this.ifnet(id));
     this.#forgetGone();
   }
 
@@ -195,7 +202,15 @@ export class System {
     const v = this.vnet(name);
     this.setDiscard(name, false);
     await vnetDestroy(v);
+    this.forwarding.delete(name);
     this.#forgetGone();
+  }
+
+  /** Whether the vnet is a router. */
+  setForwarding(name: string, on: boolean): void {
+    inetForwarding(this.vnet(name), on);
+    if (on) this.forwarding.add(name);
+    else this.forwarding.delete(name);
   }
 
   /** Whether the vnet takes and throws away all valid packets. */
@@ -250,9 +265,11 @@ export class System {
     return this.#ledger;
   }
 
-  /** Forgets what is no more. A slot that others took meanwhile has another home or driver, as a rule. */
+  /** Forgets what is no more. */
   #forgetGone(): void {
-    const there = new Set(this.kernel.ifnets.filter((i) => i.state === "attached").map((i) => i.index));
-    this.made = this.made.filter((m) => m.indexes.every((x) => there.has(x)));
+    const there = new Set(
+      this.kernel.ifnets.filter((i) => i.state === "attached" || i.state === "moving").map((i) => i.index),
+    );
+    this.made = this.made.filter((m) => m.indexes.some((x) => there.has(x)));
   }
 }

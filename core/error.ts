@@ -99,6 +99,7 @@ export const CODES = {
   SOFTC_DEV_IFNET: { errno: "EINVAL", fix: "call dev.ifnet() exactly once, in attach" },
   SOFTC_DEV_BUSY: { errno: "EBUSY", fix: "ask the driver's owner: canDetach refused" },
   SOFTC_DEV_EXISTS: { errno: "EEXIST", fix: "unplug what is at that place of the bus first" },
+  SOFTC_DEV_ARGUMENT: { errno: "EINVAL", fix: "pass what the signature says" },
   SOFTC_DEV_CPU: { errno: "EINVAL", fix: "name a CPU that the kernel has" },
   SOFTC_DEV_GONE: { errno: "ENXIO", fix: "the device was unplugged or its driver closed" },
   SOFTC_DRIVER_SHAPE: {

@@ -5,14 +5,7 @@
  *
  * @module
  */
-import {
-  type Batch,
-  defineDriver,
-  type Dev,
-  type Driver,
-  SoftcError,
-  type StandardSchema,
-} from "../core/device/mod.ts";
+import { defineDriver, type Driver, SoftcError, type StandardSchema } from "../core/device/mod.ts";
 
 /** Options of a pair. */
 export interface EpairOptions {
@@ -43,7 +36,7 @@ const epair: Driver<EpairOptions> = defineDriver({
   instances: 2,
   queues: "per-cpu",
   options,
-  attach(dev: Dev<EpairOptions>) {
+  attach(dev) {
     dev.ifnet({
       type: "ether",
       ...(dev.options.dispatch === undefined ? {} : { dispatch: dev.options.dispatch }),
@@ -51,14 +44,14 @@ const epair: Driver<EpairOptions> = defineDriver({
     dev.link(true);
     return {};
   },
-  open(dev: Dev<EpairOptions>) {
+  open(dev) {
     const peer = dev.peers[0];
     if (peer === undefined) {
       throw new SoftcError("SOFTC_DEV_IFNET", "An epair has two ends", { state: "one", wanted: "two" });
     }
     return peer;
   },
-  transmit(peer, batch: Batch) {
+  transmit(peer, batch) {
     const n = batch.length;
     peer.ifInput(batch);
     return n;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Batch, defineDriver, type Dev, type Driver } from "../core/device/mod.ts";
+import { defineDriver, type Driver } from "../core/device/mod.ts";
 
 /** The driver: cloner `lo`. Runs on every CPU: each sends to itself. */
 const loopback: Driver<undefined> = defineDriver({
@@ -16,9 +16,9 @@ const loopback: Driver<undefined> = defineDriver({
     return {};
   },
   // What each CPU needs is its own dev.
-  open: (dev: Dev<undefined>) => dev,
+  open: (dev) => dev,
   // The life of a packet goes on: sent here, received here. It is taken up when this call has returned.
-  transmit(dev, batch: Batch) {
+  transmit(dev, batch) {
     const n = batch.length;
     dev.ifInput(batch);
     return n;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Batch, defineDriver, type Driver } from "../core/device/mod.ts";
+import { defineDriver, type Driver } from "../core/device/mod.ts";
 
 /** The driver: cloner `null`. Runs on every CPU. */
 const nullDriver: Driver<undefined> = defineDriver({
@@ -16,7 +16,7 @@ const nullDriver: Driver<undefined> = defineDriver({
     return {};
   },
   open: () => ({ seen: 0 }),
-  transmit(local, batch: Batch) {
+  transmit(local, batch) {
     local.seen += batch.length;
     return batch.freeAll();
   },

@@ -195,7 +195,7 @@ export function mAlloc(s: Section, n: number, len: number): Batch {
 
 /** Whether a section is one of this package's, and open. */
 export function isSection(s: unknown): s is Section {
-  return s instanceof NetSection && s.seq === s.net.cpu.epoch.seq;
+  return s instanceof NetSection && (s.seq & 1) === 1 && s.seq === s.net.cpu.epoch.seq;
 }
 
 /** A packet generator that runs. */

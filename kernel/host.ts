@@ -15,7 +15,7 @@ import { type HostFacts, readError, readFacts } from "../core/device/host_proxy.
 import type { HostedCode } from "../core/device/modules.ts";
 import { SoftcError } from "../core/error.ts";
 import type { HostLink } from "./host_links.ts";
-import type { HostNews, HostOrder, HostStart } from "./host_worker.ts";
+import type { HostNews, HostOrder, HostStart } from "./host_start.ts";
 import { siblingUrl, spawn, type WorkerHandle } from "./spawn.ts";
 
 /** How a module is run in a worker of its own. */

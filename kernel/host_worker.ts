@@ -3,40 +3,11 @@
  *
  * @module
  */
-import { type PlainError, plainError } from "../core/cpu/cpu.ts";
-import { Border, type BorderConfig } from "../core/device/host_border.ts";
-import type { HostFacts } from "../core/device/host_proxy.ts";
+import { plainError } from "../core/cpu/cpu.ts";
+import { Border } from "../core/device/host_border.ts";
 import { openEndpoint } from "./endpoint.ts";
 import { HostedKernel } from "./host_kernel.ts";
-
-/** What the kernel sends first. */
-export interface HostStart {
-  readonly buffer: SharedArrayBuffer;
-  readonly config: BorderConfig;
-  /** The module. */
-  readonly url: string;
-  /** Bytes of the host's own arena. */
-  readonly arena: number;
-  /** Milliseconds that a hook may take. */
-  readonly deadline: number;
-  readonly debug: boolean;
-}
-
-/** What it orders later. */
-export interface HostOrder {
-  readonly id: number;
-  readonly order: "quiesce" | "end";
-}
-
-/** What the host says. */
-export type HostNews =
-  | { readonly up: true }
-  | { readonly ready: HostFacts }
-  | { readonly failed: PlainError }
-  | { readonly panic: string }
-  | { readonly id: number; readonly answer: true | string }
-  /** What it left behind. */
-  | { readonly id: number; readonly down: readonly string[] };
+import type { HostNews, HostOrder, HostStart } from "./host_start.ts";
 
 const endpoint = await openEndpoint();
 const post = (news: HostNews): void => endpoint.post(news);

@@ -193,6 +193,8 @@ export class KernelObject implements Kernel {
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #down: Promise<ShutdownReport> | undefined;
   #ended = false;
+  /** Set when a CPU died: nothing that is still under way can end. */
+  #died: Error | undefined;
   readonly #wrapped = new WeakMap<IfEntry, Ifnet>();
 
   constructor(arena: Arena, o: BootOptions) {
@@ -386,7 +388,7 @@ export class KernelObject implements Kernel {
   }
 
   shutdown(o: { deadline?: number } = {}): Promise<ShutdownReport> {
-    return this.#down ??= this.#shutdown(o.deadline ?? 30_000);
+    return this.#down ??= this.#shutdown((o.deadline ?? 0) > 0 ? o.deadline! : 30_000);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -512,6 +514,7 @@ export class KernelObject implements Kernel {
     );
     this.control.abandon(k, e);
     this.#ended = true;
+    this.#died ??= e;
     this.options.onFault?.(e);
     void this.#stopCpus();
   }
@@ -536,10 +539,14 @@ export class KernelObject implements Kernel {
         resolve();
       });
     });
-    await Promise.race([this.#takeApart(errors), late]);
+    if (this.#died === undefined) await Promise.race([this.#takeApart(errors), late]);
     timer!.armed = false;
+    // Without a CPU that died or does not answer, the books are as exact as the counters.
+    const report = await this.#lastBooks().catch((e) => {
+      errors.push(e);
+      return books(this.arena);
+    });
     const wedged = [...new Set(errors.map((e) => (e as Error).message))];
-    const report = await takeLedger(this.control);
     const leaks = [
       ...report.live.map((l) => `${l.lives} mbufs of ${l.owner}`),
       ...this.control.heap.owners().map((h) => `${h.words * 4} bytes: ${h.owner}`),
@@ -550,6 +557,11 @@ export class KernelObject implements Kernel {
     this.events.close();
     await this.#stopCpus();
     return { ...report, leaks, wedged };
+  }
+
+  async #lastBooks(): Promise<Ledger> {
+    if (this.#died !== undefined) throw this.#died;
+    return await takeLedger(this.control);
   }
 
   /** Detaches and unloads everything; what fails is noted, and the rest goes on. */

@@ -60,7 +60,7 @@ export const X = {
 } as const;
 
 /** State of a choice. */
-export const STATUS = { absent: 0, ready: 1, blocked: 2, done: 3 } as const;
+export const STATUS = { absent: 0, ready: 1, blocked: 2, done: 3, asleep: 4 } as const;
 /** How a schedule ended. */
 export const VERDICT = { running: 0, ended: 1, deadlock: 2, livelock: 3, diverged: 4, threw: 5 } as const;
 /** How the next one is chosen. */

@@ -53,7 +53,7 @@ export interface ExploreOptions {
   readonly all?: boolean;
   /** Keeps traces of this many schedules without a finding. */
   readonly show?: number;
-  /** Loads of its turn word that a parked thread makes before it sleeps; 300 unless told. */
+  /** Loads of its turn word that a parked thread makes before it sleeps; 150 unless told. */
   readonly spins?: number;
   /** Detects data races; on unless told. */
   readonly races?: boolean;
@@ -63,7 +63,9 @@ export interface ExploreOptions {
 
 /** A finding with the schedule that shows it. */
 export interface Violation extends Finding {
+  /** Shows it again: `replay(url, schedule)`. */
   readonly schedule: string;
+  /** Times that a thread was left that could go on. */
   readonly preemptions: number;
   /** The interleaving, a column per thread, with source positions. */
   readonly trace: string;
@@ -71,7 +73,9 @@ export interface Violation extends Finding {
 
 /** What an exploration says. */
 export interface ExploreReport {
+  /** Name of the scenario. */
   readonly name: string;
+  /** Its threads. */
   readonly threads: number;
   /** Schedules of the last round, exhaustive part. */
   readonly schedules: number;
@@ -81,7 +85,9 @@ export interface ExploreReport {
   readonly bound: number;
   /** Rounds until the set of shared words stood still. */
   readonly rounds: number;
+  /** Words that two threads access and one writes. */
   readonly sharedWords: number;
+  /** Schedules per second, all in all. */
   readonly perSecond: number;
   /** The first violation: the one with the fewest preemptions. */
   readonly violation: Violation | undefined;
@@ -110,7 +116,7 @@ const SLICE = 20;
  * ```
  */
 export async function explore(url: string, o: ExploreOptions = {}): Promise<ExploreReport> {
-  const runner = await Runner.start(url, o.scenario, o.spins ?? 300);
+  const runner = await Runner.start(url, o.scenario, o.spins ?? 150);
   try {
     return await new Search(runner, o).run();
   } finally {
@@ -125,7 +131,7 @@ export async function replay(
   o: Pick<ExploreOptions, "scenario" | "spins" | "races"> = {},
 ): Promise<{ readonly violation: Violation | undefined; readonly outcome: string; readonly trace: string }> {
   const parsed = parseSchedule(schedule);
-  const runner = await Runner.start(url, o.scenario, o.spins ?? 300);
+  const runner = await Runner.start(url, o.scenario, o.spins ?? 150);
   try {
     return await new Search(runner, o).replay(parsed);
   } finally {

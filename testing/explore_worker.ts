@@ -4,30 +4,12 @@
  * @module
  */
 import { plainError } from "../core/cpu/cpu.ts";
-import { Arena, type ArenaConfig } from "../core/memory/arena.ts";
+import { Arena } from "../core/memory/arena.ts";
 import { openEndpoint } from "../kernel/endpoint.ts";
 import { COORDINATOR, give, take, TURN } from "./block.ts";
 import { pickScenario } from "./load.ts";
-import { Abort, LogicalThread, type Note } from "./thread.ts";
-
-/** What the coordinator sends first. */
-export interface ThreadStart {
-  readonly url: string;
-  readonly pick: string | undefined;
-  readonly thread: number;
-  readonly block: SharedArrayBuffer;
-  readonly memory: WebAssembly.Memory;
-  readonly config: ArenaConfig;
-  readonly spins: number;
-}
-
-/** What a thread tells the coordinator. */
-export type ThreadNews =
-  | { readonly up: true }
-  | { readonly ready: true }
-  | { readonly failed: ReturnType<typeof plainError> }
-  | { readonly threw: ReturnType<typeof plainError>; readonly thread: number }
-  | { readonly notes: readonly Note[]; readonly thread: number };
+import type { ThreadNews, ThreadStart } from "./news.ts";
+import { Abort, LogicalThread } from "./thread.ts";
 
 const endpoint = await openEndpoint();
 const tell = (news: ThreadNews): void => endpoint.post(news);

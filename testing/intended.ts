@@ -12,9 +12,15 @@ const SLOT: Readonly<Record<number, string>> = {
   [IFNET.link]: "a hint; CPU 0 compares again",
 };
 
-/** Why races on this word are intended; `undefined` = they are not. */
-export function intendedRace(arena: Arena, word: number): string | undefined {
+/** The same, of words that are only read plainly, and written by atomics. */
+const HINTS: Readonly<Record<number, string>> = {
+  [IFNET.taps]: "a hint, once per batch: the list's word is loaded again before it is followed",
+};
+
+/** Why races on this word are intended; `undefined` = they are not. `write`: the plain access is a write. */
+export function intendedRace(arena: Arena, word: number, write: boolean): string | undefined {
   const { plan } = arena;
   if (word < plan.ifnet || word >= plan.ifCounters) return undefined;
-  return SLOT[(word - plan.ifnet) % IFNET.WORDS];
+  const at = (word - plan.ifnet) % IFNET.WORDS;
+  return SLOT[at] ?? (write ? undefined : HINTS[at]);
 }

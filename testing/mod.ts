@@ -14,3 +14,16 @@ export {
   type ThreadContext,
 } from "./scenario.ts";
 export { type Decision, formatSchedule, parseSchedule, type Schedule } from "./schedule.ts";
+export type { Arena, ArenaConfig, ArenaPlan } from "../core/memory/arena.ts";
+export { FREE_SITES, type FreeSite, type Sanitizer } from "../core/memory/sanitizer.ts";
+export { ACCESS, type Access, type DoorWatch } from "../core/doors/arena.ts";
+export type { Clock } from "../core/doors/clock.ts";
+export type { Stepper } from "../core/doors/step.ts";
+export {
+  conformance,
+  ConformanceError,
+  type ConformanceOptions,
+  type ConformanceRule,
+  tryRule,
+} from "./conformance.ts";
+export { CONFORMANCE_RULES } from "./conformance_rules.ts";

@@ -77,8 +77,8 @@ export class RaceDetector {
   }
 
   /** Whether a race on this word is intended. */
-  intended(word: number): boolean {
-    return intendedRace(this.#arena, word) !== undefined ||
+  intended(word: number, write = false): boolean {
+    return intendedRace(this.#arena, word, write) !== undefined ||
       this.#scenario.intended?.(this.#arena, word) !== undefined;
   }
 
@@ -135,12 +135,12 @@ export class RaceDetector {
         w.atomicWrite[t] = now;
         clock[t] = now + 1;
         const r = this.#against(t, word, clock, w.plainWrite);
-        return r >= 0 ? r : this.#against(t, word, clock, w.plainRead);
+        return r >= 0 ? r : this.#against(t, word, clock, w.plainRead, false);
       }
       case ACCESS.get: {
         w.plainRead[t] = now;
         const r = this.#against(t, word, clock, w.plainWrite);
-        return r >= 0 ? r : this.#against(t, word, clock, w.atomicWrite);
+        return r >= 0 ? r : this.#against(t, word, clock, w.atomicWrite, false);
       }
       default: {
         w.plainWrite[t] = now;
@@ -153,10 +153,10 @@ export class RaceDetector {
     }
   }
 
-  #against(t: number, word: number, clock: Int32Array, others: Int32Array): number {
+  #against(t: number, word: number, clock: Int32Array, others: Int32Array, write = true): number {
     for (let u = 0; u < T; u++) {
       if (u === t || others[u]! === 0 || others[u]! <= clock[u]!) continue;
-      return this.intended(word) ? -1 : u;
+      return this.intended(word, write) ? -1 : u;
     }
     return -1;
   }

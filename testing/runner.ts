@@ -4,6 +4,7 @@
  * @module
  */
 import { type PlainError, revive } from "../core/cpu/cpu.ts";
+import { get } from "../core/doors/arena.ts";
 import {
   Arena,
   type ArenaConfig,
@@ -45,7 +46,7 @@ import {
   X,
   xorshift,
 } from "./block.ts";
-import type { ThreadNews, ThreadStart } from "./explore_worker.ts";
+import type { ThreadNews, ThreadStart } from "./news.ts";
 import { pickScenario } from "./load.ts";
 import type { Ended, Scenario, ScenarioArena } from "./scenario.ts";
 import type { Schedule } from "./schedule.ts";
@@ -59,6 +60,7 @@ export type Plan =
 
 /** What is wrong with a schedule. */
 export interface Finding {
+  /** What went wrong. */
   readonly kind:
     | "threw"
     | "use after free"
@@ -68,6 +70,7 @@ export interface Finding {
     | "race"
     | "stuck"
     | "diverged";
+  /** Said in words. */
   readonly message: string;
   /** Where it was thrown. */
   readonly stack?: string | undefined;
@@ -265,7 +268,7 @@ export class Runner {
     const { plan, a, u8 } = arena;
     if (plan.config.debug) {
       for (let id = 0; id < plan.config.mbufs; id++) {
-        if (a.at(plan.mbuf + id * MBUF.WORDS) === 0) continue;
+        if (get(a, plan.mbuf + id * MBUF.WORDS) === 0) continue;
         u8.fill(POISON, plan.data * 4 + id * CLUSTER, plan.data * 4 + (id + 1) * CLUSTER);
       }
     }
@@ -326,7 +329,7 @@ export class Runner {
     const { x, scenario } = this;
     const names: string[] = [];
     for (let c = 0; c < x[X.high]!; c++) {
-      if (x[X.state + c] !== STATUS.blocked) continue;
+      if (x[X.state + c] !== STATUS.blocked && x[X.state + c] !== STATUS.asleep) continue;
       names.push(scenario.threads[c]?.name ?? `operation ${c - scenario.threads.length}`);
     }
     return names.join(", ") || "an operation of thread 0 awaits what nobody resolves";

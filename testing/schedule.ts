@@ -6,7 +6,9 @@
 
 /** At point `step`, `choice` runs next. */
 export interface Decision {
+  /** Number of the point. */
   readonly step: number;
+  /** Who runs next: a thread, or a fiber of thread 0. */
   readonly choice: number;
 }
 

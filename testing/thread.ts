@@ -6,6 +6,7 @@
  * 2. A point lies *before* its access: whoever is chosen there runs first.
  * 3. A wait is a predicate and the words that it reads. A blocked choice becomes a candidate again when one of
  *    them is written; it tests its predicate when it gets the turn, and blocks again if it fails.
+ *    An `Atomics.wait` sleeps until it is notified; there are no time-outs.
  * 4. Structural operations of thread 0 are asynchronous: each wait in the step door is a fiber. The thread is
  *    between fibers when its microtasks have run dry; then any ready fiber may go on.
  *
@@ -84,6 +85,8 @@ export class LogicalThread implements DoorWatch, Stepper {
   #me: number;
   #state: unknown;
   #predicate = false;
+  /** The next `until` is a `wait`. */
+  #waits = false;
   /** Nothing has been done since the turn was given: whoever else could run was a choice there already. */
   #fresh = false;
   #running = false;
@@ -141,7 +144,7 @@ export class LogicalThread implements DoorWatch, Stepper {
     this.#aborted = false;
     this.told = false;
     this.#threw = undefined;
-    this.#predicate = false;
+    this.#predicate = this.#waits = false;
     this.#running = true;
     this.#fibers.length = 0;
     if (this.notes.length > 0) this.notes = [];
@@ -191,13 +194,15 @@ export class LogicalThread implements DoorWatch, Stepper {
     if (kind === ACCESS.store || kind === ACCESS.rmw || kind === ACCESS.set) {
       this.#wake(word, 1);
       this.#fresh = false;
-    }
+    } else if (kind === ACCESS.notify) this.#rouse(word);
+    else if (kind === ACCESS.wait) this.#waits = true;
     watchDoor(this.#head);
   }
 
   until(_a: Int32Array, words: readonly number[], ready: () => boolean): void {
     if (this.#aborted) throw new Abort();
     watchDoor(null);
+    if (this.#waits) return this.#sleep(words[0]!, ready);
     this.#point(POINT.wait, words[0] ?? -1);
     while (!this.#holds(words, ready)) {
       this.#block(this.#me, words);
@@ -205,6 +210,29 @@ export class LogicalThread implements DoorWatch, Stepper {
       this.#fresh = true;
     }
     watchDoor(this.#head);
+  }
+
+  /** `Atomics.wait`: sleeps if the word has its value, until somebody notifies; no time-out. */
+  #sleep(word: number, ready: () => boolean): void {
+    this.#waits = false;
+    if (!this.#holds([word], ready)) {
+      this.#block(this.#me, [word]);
+      this.#x[X.state + this.#me] = STATUS.asleep;
+      this.#switch(this.#choose(POINT.blocked, word, 0, this.#enabled(), -1));
+      this.#record(ACCESS.load | POINT.quiet, word, 0, 0, this.#me);
+      this.#fresh = true;
+    }
+    watchDoor(this.#head);
+  }
+
+  /** `Atomics.notify`. */
+  #rouse(word: number): void {
+    const x = this.#x;
+    for (let c = 0; c < x[X.high]!; c++) {
+      if (x[X.state + c] === STATUS.asleep && x[X.waits + c * WAIT_WORDS + 1] === word) {
+        x[X.state + c] = STATUS.ready;
+      }
+    }
   }
 
   hook(_label: string): void {
@@ -340,7 +368,11 @@ export class LogicalThread implements DoorWatch, Stepper {
     let mask = 0;
     for (let c = 0; c < threads; c++) if (x[X.state + c] === STATUS.ready) mask |= 1 << c;
     for (let c = threads; c < high; c++) {
-      if (busy >= 0 ? busy === c && x[X.state + c] !== STATUS.blocked : x[X.state + c] === STATUS.ready) {
+      if (
+        busy >= 0
+          ? busy === c && x[X.state + c] !== STATUS.blocked && x[X.state + c] !== STATUS.asleep
+          : x[X.state + c] === STATUS.ready
+      ) {
         mask |= 1 << c;
       }
     }

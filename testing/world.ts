@@ -5,7 +5,7 @@
  */
 import { Control } from "../core/cpu/control.ts";
 import { Cpu, type PortMessage } from "../core/cpu/cpu.ts";
-import { MAIL, mailboxAt } from "../core/cpu/mailbox.ts";
+import { MAIL, type Mail, mailboxAt } from "../core/cpu/mailbox.ts";
 import { turn } from "../core/cpu/pump.ts";
 import { Device } from "../core/device/device.ts";
 import type { Driver } from "../core/device/driver.ts";
@@ -20,7 +20,7 @@ import { DISPATCH, IFF } from "../core/net/flags.ts";
 import { Events } from "../core/net/event.ts";
 import type { Ifnet } from "../core/net/ifnet.ts";
 import { inputWaits, pollInput } from "../core/net/input.ts";
-import { type IfEntry, Interfaces } from "../core/net/interfaces.ts";
+import { type IfEntry, type IfSpec, Interfaces } from "../core/net/interfaces.ts";
 import { books } from "../core/net/ledger.ts";
 import { detachEntry } from "../core/net/lifecycle.ts";
 import { Net } from "../core/net/net.ts";
@@ -121,6 +121,8 @@ export interface AttachSpec {
   readonly home?: number;
   /** Entries of each ring; 8 unless told. */
   readonly ringSize?: number;
+  /** Leaves it in state attaching, for `attachEntries`. */
+  readonly unpublished?: boolean;
 }
 
 /** Attaches an interface, UP, without any wait: for `prepare`. Its instances are opened with {@linkcode openInstance}. */
@@ -135,7 +137,7 @@ export function attachIf(w: ControlWorld, driver: Driver<never>, o: AttachSpec =
   const e = ifs.allocate(vnet, name, device);
   Object.assign(device, { index: e.index, born: e.born, name });
   transition(w.a, ifs.at(e), "attach", name);
-  ifs.fill(e, {
+  const spec: IfSpec = {
     type: "ether",
     mac: new Uint8Array(6),
     mtu: 1500,
@@ -144,19 +146,22 @@ export function attachIf(w: ControlWorld, driver: Driver<never>, o: AttachSpec =
     home,
     dispatch: DISPATCH.direct,
     groups: [driver.name],
-  });
+  };
+  if (o.unpublished === true) {
+    e.spec = spec;
+    return e;
+  }
+  ifs.fill(e, spec);
   ifs.hangAfdata(e, ifs.buildAfdata(e));
   ifs.link(e, "publish");
   set(w.a, ifs.at(e) + IFNET.flags, IFF.UP | IFF.BROADCAST);
   return e;
 }
 
-/** Opens the instance of an interface on this CPU, as its mail would: `attach` at home, then `open`. */
-export async function openInstance(w: CpuWorld, index: number, home: boolean): Promise<void> {
-  const at = w.net.arena.ifnetAt(index);
+function instanceMail(w: CpuWorld, index: number): Omit<Mail, "kind"> {
   const facts: InstanceFacts = {
     index,
-    born: load(w.a, at + IFNET.born),
+    born: load(w.a, w.net.arena.ifnetAt(index) + IFNET.born),
     name: `if${index}`,
     options: {},
     id: {} as never,
@@ -164,9 +169,21 @@ export async function openInstance(w: CpuWorld, index: number, home: boolean): P
     shared: 0,
     window: 0,
   };
-  const mail = { ticket: 0, a: index, b: MODULE, c: 0, d: 0, text: JSON.stringify(facts) };
+  return { ticket: 0, a: index, b: MODULE, c: 0, d: 0, text: JSON.stringify(facts) };
+}
+
+/** Imports the driver on this CPU and runs its `attach`, as mail would: the home CPU's part. */
+export async function attachInstance(w: CpuWorld, index: number): Promise<void> {
+  const mail = instanceMail(w, index);
   await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
-  if (home) await w.cpu.handle({ ...mail, kind: MAIL.attach });
+  await w.cpu.handle({ ...mail, kind: MAIL.attach });
+}
+
+/** Opens the instance of an interface on this CPU, as mail would; at home, `attach` comes first. */
+export async function openInstance(w: CpuWorld, index: number, home: boolean): Promise<void> {
+  const mail = instanceMail(w, index);
+  if (home) await attachInstance(w, index);
+  else await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
   await w.cpu.handle({ ...mail, kind: MAIL.open });
 }
 
@@ -207,6 +224,17 @@ export function pumpUntil(w: CpuWorld, words: readonly number[], done: () => boo
   }
 }
 
+/** Answers mail until `done()`, which reads `words`, and none waits. */
+export function serveMail(w: CpuWorld, words: readonly number[], done: () => boolean): void {
+  const mail = mailboxAt(w.net.arena, w.cpu.id, "down") + MAILBOX.tail;
+  for (;;) {
+    let ended = false;
+    until(w.a, [mail, ...words], () => w.cpu.mailWaits() || (ended = done()));
+    if (ended) return;
+    w.cpu.mail();
+  }
+}
+
 /**
  * What a queue owner's turns do, as far as it concerns mail and one sender's ring: few points, so that three
  * threads can be explored to two preemptions.
@@ -215,16 +243,17 @@ export function serveRing(w: CpuWorld, sender: number, words: readonly number[],
   const mail = mailboxAt(w.net.arena, w.cpu.id, "down") + MAILBOX.tail;
   const queue = w.net.queues[0]!;
   const ring = queue.rings[sender]!;
+  const owned = (): boolean => w.net.queues.includes(queue);
   for (;;) {
     let ended = false;
     until(
       w.a,
       [mail, ring + RING.tail, ...words],
-      () => w.cpu.mailWaits() || ringWaits(w.a, ring) || (ended = done()),
+      () => w.cpu.mailWaits() || owned() && ringWaits(w.a, ring) || (ended = done()),
     );
     if (ended) return;
     w.cpu.mail();
-    if (ringWaits(w.a, ring)) consume(w.net, queue, ring, 8);
+    if (owned() && ringWaits(w.a, ring)) consume(w.net, queue, ring, 8);
   }
 }
 

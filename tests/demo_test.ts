@@ -14,6 +14,22 @@ async function demo(...args: string[]): Promise<{ code: number; stdout: string; 
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
+/** What it shows, in this order. */
+const STEPS = [
+  "boot",
+  "modules",
+  "lab",
+  "replay",
+  "ping",
+  "traffic",
+  "virtio",
+  "usb",
+  "vmove",
+  "unload",
+  "host",
+  "shutdown",
+];
+
 /** Packets that ended in a drop, whatever the reason. */
 const lost = (dropped: Record<string, number>): number => Object.values(dropped).reduce((x, y) => x + y, 0);
 
@@ -30,13 +46,24 @@ Deno.test("the demo's --json is one line that says what became of every packet",
   assertGreater(r.sent, 0);
   assertEquals(r.sent, r.delivered + lost(r.dropped));
   assertEquals(r.perCpu.length, 2);
-  for (const n of r.perCpu) assertGreater(n, r.sent / 10);
+  const handled = r.perCpu.reduce((x: number, y: number) => x + y, 0);
+  for (const n of r.perCpu) assertGreater(n, handled / 10);
   assertGreater(r.gracePeriods, 0);
   assertGreater(r.vmove.count, 0);
   assertGreater(r.vmove.p50Us, 0);
   assert(r.vmove.maxUs >= r.vmove.p50Us);
   assertEquals(r.replayed.arrived, r.replayed.sent);
   assertEquals(r.replayed.sent % 448, 0); // frames of the capture
+  const { before, during, after, ttl } = r.ping;
+  assertEquals([before.received, after.received, ttl], [before.sent, after.sent, 63]); // one router on the way
+  assertGreater(during.received, 0);
+  assertGreater(r.virtio.toDevice, 0);
+  assertGreater(r.virtio.toDriver, 0);
+  assertEquals(r.usb.after, { ...r.usb.before, up: true });
+  assertEquals(r.usb.before, { name: "dongle", vnet: "right" });
+  for (const n of r.usb.frames) assertGreater(n, 0);
+  assertGreater(r.host.packets, 0);
+  assertEquals(r.host.workers, [1, 2, 1]); // CPU 1; the driver's beside it; gone with its module
 });
 
 Deno.test("the demo runs on one CPU, and ends with what a person wants to know", async () => {
@@ -44,7 +71,7 @@ Deno.test("the demo runs on one CPU, and ends with what a person wants to know",
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   assertEquals(stdout.includes("\x1b"), false); // not a terminal: neither colour nor moving lines
   const lines = stdout.trimEnd().split("\n").map((l) => l.trim());
-  for (const step of ["boot", "modules", "lab", "replay", "traffic", "vmove", "unload", "shutdown"]) {
+  for (const step of STEPS) {
     assert(lines.some((l) => l.startsWith(`${step} `)), step);
   }
   assertMatch(stdout, /\n {2}unaccounted +0 /);

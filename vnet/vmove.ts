@@ -63,6 +63,7 @@ export async function vmove(
   const { a } = ifs.arena;
   const at = ifs.at(e);
   const from = e.vnet as VnetObject;
+  const handle = ifs.handle(e);
   const name = o.name ?? (to === e.homeVnet ? e.homeName ?? e.name : e.name);
   if (o.name !== undefined) checkIfName(o.name);
   check(ifs, e, from, to, o);
@@ -90,11 +91,12 @@ export async function vmove(
         wanted: "attached",
       });
     }
-    if (e.vnet !== from) {
+    // It may have moved away, and even back, while the driver was asked.
+    if (ifs.handle(e) !== handle) {
       transition(a, at, "restore", e.name);
       throw new SoftcError("SOFTC_VNET_LOST", `Cannot move ${e.name} to vnet "${to.name}"`, {
-        state: `in vnet "${e.vnet.name}"`,
-        wanted: `in vnet "${from.name}"`,
+        state: `${formatHandle(ifs.handle(e))} in vnet "${e.vnet.name}"`,
+        wanted: `${formatHandle(handle)} in vnet "${from.name}"`,
       });
     }
   } catch (x) {
@@ -129,7 +131,8 @@ async function move(
   const handle = ifs.handle(e);
   const giveUp = async (linked: boolean, what: string, cause?: unknown): Promise<never> => {
     freeBlocks(ifs, built);
-    ifs.unreserve(to, name);
+    // Its name at home stays its own until the detach is over.
+    if (to !== e.homeVnet || name !== e.homeName) ifs.unreserve(to, name);
     await giveIn(ifs, e, linked);
     throw new SoftcError(
       cause === undefined ? "SOFTC_VNET_LOST" : "SOFTC_VNET_REASSIGN",
@@ -163,8 +166,11 @@ async function move(
   e.promisc = e.allmulti = 0;
   e.groups.clear();
   for (const g of ["all", ...e.spec!.groups]) e.groups.add(g);
+  const up = o.up ?? wasUp;
   try {
     await e.device.reassign(to);
+    // The driver first, then the flag (behaviour 29).
+    if (up !== wasUp && stateOf(a, at) !== "doomed") await e.device.set({ up });
   } catch (cause) {
     purged.catch(() => {});
     return giveUp(false, `its driver's reassign failed: ${(cause as Error).message}`, cause);
@@ -176,7 +182,6 @@ async function move(
   e.name = name;
   set(a, at + IFNET.vnet, to.id);
   set(a, at + IFNET.xconnectGen, 0);
-  const up = o.up ?? wasUp;
   const flags = get(a, at + IFNET.flags) & ~(IFF.PROMISC | IFF.ALLMULTI | IFF.UP);
   set(a, at + IFNET.flags, up ? flags | IFF.UP : flags);
   ifs.hangAfdata(e, built);
@@ -195,6 +200,11 @@ function check(ifs: Interfaces, e: IfEntry, from: VnetObject, to: VnetObject, o:
   const { a } = ifs.arena;
   const state = ifs.entries[e.index] === e ? stateOf(a, ifs.at(e)) : "freed";
   const what = `Cannot move ${e.name} to vnet "${to.name}"`;
+  if (o.flushMs !== undefined && !(o.flushMs >= 0 && o.flushMs <= 60_000)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `${what}: flushMs is ${o.flushMs}`, {
+      wanted: "0 to 60000 ms",
+    });
+  }
   if (state !== "attached") {
     throw new SoftcError(state === "freed" ? "SOFTC_IF_GONE" : "SOFTC_VNET_LOST", what, {
       state,

@@ -52,7 +52,7 @@ struct peer {
   double (*run)(const struct job *);
 };
 
-static int by_value(const void *x, const void *y) {
+__attribute__((unused)) static int by_value(const void *x, const void *y) {
   double a = *(const double *)x, b = *(const double *)y;
   return (a > b) - (a < b);
 }

@@ -50,44 +50,41 @@ static unsigned sc(void **dst, unsigned n) { return rte_ring_sc_dequeue_burst(rt
 
 static unsigned (*push)(void **, unsigned), (*pop)(void **, unsigned);
 static unsigned batch;
-static long total;
-static _Atomic int begun;
+static _Atomic int begun, over;
 
 static void *consume(void *arg) {
   void *got[MAX];
-  long n = 0, sum = 0;
+  long sum = 0;
+  unsigned k;
   (void)arg;
-  begun = 1;
   double waited = waited_ns();
-  while (n < total) {
-    unsigned k = pop(got, batch);
+  begun = 1;
+  do {
+    k = pop(got, batch);
     for (unsigned i = 0; i < k; i++) sum += (long)got[i];
-    n += k;
-  }
+  } while (k || !over);
   waited_sum += (long long)(waited_ns() - waited);
   return (void *)sum;
 }
 
-static double measure(long n, int size) {
+static double run(const struct job *job) {
   void *src[MAX];
   pthread_t t;
+  long sent = 0;
   for (int i = 0; i < MAX; i++) src[i] = (void *)(uintptr_t)(i + 1);
   memset(&own, 0, sizeof own);
   rte_ring_init(rte, "bench", SIZE, 0);
-  total = n;
-  batch = size;
-  begun = 0;
+  batch = job->batch;
+  begun = over = 0;
   pthread_create(&t, NULL, consume, NULL);
   while (!begun) sched_yield();
   double start = now_ns();
-  for (long sent = 0; sent < n;) sent += push(src, n - sent < size ? n - sent : size);
+  do {
+    for (int i = 0; i < 64; i++) sent += push(src, batch);
+  } while (now_ns() - start < job->ms * 1e6);
+  over = 1;
   pthread_join(t, NULL);
-  return n / (now_ns() - start) * 1e3;
-}
-
-static double run(const struct job *job) {
-  double rate = measure(50000, job->batch);
-  return measure((long)(rate * 1e3 * job->ms) + 1, job->batch);
+  return sent / (now_ns() - start) * 1e3;
 }
 
 #define RUN(name, how_push, how_pop)                                  \

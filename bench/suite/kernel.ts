@@ -11,8 +11,12 @@ import {
   vnetCreate,
   vnetDestroy,
 } from "../../mod.ts";
+import { IF_COUNTERS, IFNET } from "../../core/memory/arena.ts";
+import { ownKernel } from "../../kernel/api.ts";
 import { yieldToLoop } from "../../kernel/yield.ts";
 import type { Case } from "../harness.ts";
+import { type PeerJob, testpmd, veth } from "../peers/process.ts";
+import { peerCase } from "./memory.ts";
 
 const HOMED = new URL("../plugins/homed.ts", import.meta.url);
 
@@ -33,11 +37,17 @@ async function rate(i: Ifnet, ms: number): Promise<number> {
   return (i.counters.opackets - before) / (performance.now() - start) / 1e3;
 }
 
-async function checked(kernel: Kernel, streams: Pktgen[] = []): Promise<void> {
+/** Shuts down; throws when a packet or anything else is left. */
+export async function checked(
+  kernel: Kernel,
+  streams: Pktgen[] = [],
+): Promise<void> {
   for (const s of streams) await s.stop();
   const { unaccounted, leaks } = await kernel.shutdown();
   if (unaccounted !== 0 || leaks.length > 0) {
-    throw new Error(`${unaccounted} packets unaccounted for; leaks: ${leaks.join(", ")}`);
+    throw new Error(
+      `${unaccounted} packets unaccounted for; leaks: ${leaks.join(", ")}`,
+    );
   }
 }
 
@@ -62,7 +72,11 @@ function transmitCase(
     setup: async () => {
       const kernel = await boot({ cpus: o.cpus });
       await kernel.modules.load(o.ring ? HOMED : "softc:null");
-      const [i] = await ifCloneCreate(kernel.vnet0, o.ring ? "homed" : "null", o.ring ? { cpu: 1 } : {});
+      const [i] = await ifCloneCreate(
+        kernel.vnet0,
+        o.ring ? "homed" : "null",
+        o.ring ? { cpu: 1 } : {},
+      );
       await i.up();
       const senders = o.ring ? [0] : Array.from({ length: o.cpus }, (_, k) => k);
       return {
@@ -84,7 +98,44 @@ function transmitCase(
   };
 }
 
+/** The peers of one transmit group. */
+function transmitPeers(
+  group: string,
+  batch: number,
+  bytes: number,
+  ring: boolean,
+): Case[] {
+  const job = (name: string): PeerJob => ({
+    program: "transmit",
+    name,
+    batch,
+    bytes,
+  });
+  if (ring) {
+    return [
+      peerCase(group, `batch ${batch}, the same in C`, "Mpps", job("handoff")),
+    ];
+  }
+  return [
+    peerCase(group, `batch ${batch}, the same in C`, "Mpps", job("rtc")),
+    {
+      group,
+      name: `batch ${batch}, testpmd txonly on net_null`,
+      unit: "Mpps",
+      setup: () => testpmd(batch, bytes),
+    },
+    {
+      group,
+      name: `batch ${batch}, veth + sendmmsg`,
+      unit: "Mpps",
+      setup: () => veth(batch, bytes),
+    },
+  ];
+}
+
 const transmitCases: Case[] = [
+  ...[64, 1500].flatMap((bytes) => transmitPeers(`transmit run to completion, ${bytes} B`, 32, bytes, false)),
+  ...[64, 1500].flatMap((bytes) => transmitPeers(`transmit through a ring, ${bytes} B`, 32, bytes, true)),
   ...[64, 1500].flatMap((bytes) =>
     [1, 8, 32, 64].map((batch) =>
       transmitCase({
@@ -133,15 +184,21 @@ function vmoveCase(
     name,
     unit,
     workers: true,
+    atLeast: 50,
     setup: async () => {
       const kernel = await boot({ cpus: 2 });
       await kernel.modules.load("softc:null");
-      const vnets = [await vnetCreate(kernel.vnet0, "a"), await vnetCreate(kernel.vnet0, "b")] as const;
+      const vnets = [
+        await vnetCreate(kernel.vnet0, "a"),
+        await vnetCreate(kernel.vnet0, "b"),
+      ] as const;
       let [i] = await ifCloneCreate(vnets[0], "null");
       await i.up();
       let turn = 0;
       const start = (): Promise<Pktgen[]> =>
-        Promise.all(vnets.map((vnet) => pktgen({ vnet, ifnet: i, frame: frame(64) })));
+        Promise.all(
+          vnets.map((vnet) => pktgen({ vnet, ifnet: i, frame: frame(64) })),
+        );
       return {
         sample: async (ms) => {
           const streams = await start();
@@ -184,7 +241,10 @@ function lifeCase(cpus: number, parallel: number): Case {
           let n = 0;
           while (performance.now() - start < ms) {
             const made = await Promise.all(
-              Array.from({ length: parallel }, () => ifCloneCreate(kernel.vnet0, "null")),
+              Array.from(
+                { length: parallel },
+                () => ifCloneCreate(kernel.vnet0, "null"),
+              ),
             );
             await Promise.all(made.map(([i]) => ifCloneDestroy(i)));
             n += parallel;
@@ -198,7 +258,11 @@ function lifeCase(cpus: number, parallel: number): Case {
 }
 
 /** 512 epairs that go with their vnet. */
-function massCase(name: string, unit: string, value: (ms: number, graces: number) => number): Case {
+function massCase(
+  name: string,
+  unit: string,
+  value: (ms: number, graces: number) => number,
+): Case {
   return {
     group: "512 epairs destroyed with their vnet, 2 CPUs",
     name,
@@ -210,7 +274,9 @@ function massCase(name: string, unit: string, value: (ms: number, graces: number
       return {
         sample: async () => {
           const v = await vnetCreate(kernel.vnet0, "mass");
-          await Promise.all(Array.from({ length: 512 }, () => ifCloneCreate(v, "epair")));
+          await Promise.all(
+            Array.from({ length: 512 }, () => ifCloneCreate(v, "epair")),
+          );
           const graces = kernel.gracePeriods;
           const start = performance.now();
           await vnetDestroy(v);
@@ -239,7 +305,10 @@ const vnetCost: Case = {
         const before = Deno.memoryUsage().heapUsed + kernel.inspect().arenaUsed;
         round++;
         const vnets = await Promise.all(
-          Array.from({ length: N }, (_, i) => vnetCreate(kernel.vnet0, `v${round}-${i}`)),
+          Array.from(
+            { length: N },
+            (_, i) => vnetCreate(kernel.vnet0, `v${round}-${i}`),
+          ),
         );
         await Promise.all(vnets.map((v) => ifCloneCreate(v, "lo")));
         gc?.();
@@ -274,9 +343,130 @@ const vnetLife: Case = {
   },
 };
 
+/** The median time of a grace period while CPU 1 sends, one after the other with 20 us in between. */
+const graceCase: Case = {
+  group: "grace period, one busy reader",
+  name: "p50",
+  unit: "us",
+  against: "ck_epoch_synchronize, p50",
+  workers: true,
+  setup: async () => {
+    const kernel = await boot({ cpus: 2 });
+    await kernel.modules.load("softc:null");
+    const [i] = await ifCloneCreate(kernel.vnet0, "null");
+    await i.up();
+    const { grace } = ownKernel(kernel).control;
+    return {
+      sample: async (ms) => {
+        const stream = await pktgen({
+          vnet: kernel.vnet0,
+          ifnet: i,
+          cpus: [1],
+          frame: frame(64),
+        });
+        const took: number[] = [];
+        for (const until = performance.now() + ms; performance.now() < until;) {
+          const start = performance.now();
+          await grace.wait();
+          const end = performance.now();
+          took.push((end - start) * 1e3);
+          while (performance.now() < end + 0.02);
+        }
+        await stream.stop();
+        return percentile(took.sort((x, y) => x - y), 0.5);
+      },
+      teardown: () => checked(kernel),
+    };
+  },
+};
+
+const PLUGGED = new URL("../plugins/plugged.ts", import.meta.url);
+
+/** From unplug to the softc's end, with CPU 1 sending through the interface. */
+const unplugCase: Case = {
+  group: "unplug",
+  name: "to softc destroyed, one CPU sending",
+  unit: "us",
+  workers: true,
+  setup: async () => {
+    const kernel = await boot({ cpus: 2 });
+    await kernel.modules.load(PLUGGED);
+    return {
+      sample: async (ms) => {
+        let sum = 0, n = 0;
+        for (
+          const until = performance.now() + ms;
+          performance.now() < until;
+          n++
+        ) {
+          const d = await kernel.devices.plug({ bus: "bench", address: "0" });
+          const [i] = d.ifnets;
+          await i!.up();
+          const stream = await pktgen({
+            vnet: kernel.vnet0,
+            ifnet: i!,
+            cpus: [1],
+            frame: frame(64),
+          });
+          const start = performance.now();
+          await kernel.devices.unplug(d);
+          sum += performance.now() - start;
+          await stream.stop();
+        }
+        return sum / n * 1e3;
+      },
+      teardown: () => checked(kernel),
+    };
+  },
+};
+
+/** What an interface costs, mean over 4,096: arena and heap. */
+const ifnetCost: Case = {
+  group: "memory",
+  name: "an interface of null, mean over 4,096",
+  unit: "KiB",
+  setup: async () => {
+    const kernel = await boot({ cpus: 2 });
+    await kernel.modules.load("softc:null");
+    const gc = (globalThis as { gc?: () => void }).gc;
+    const used = (): number => {
+      gc?.();
+      return Deno.memoryUsage().heapUsed + kernel.inspect().arenaUsed;
+    };
+    return {
+      sample: async () => {
+        const before = used();
+        const made = await Promise.all(
+          Array.from(
+            { length: 4096 },
+            () => ifCloneCreate(kernel.vnet0, "null"),
+          ),
+        );
+        const after = used();
+        await Promise.all(made.map(([i]) => ifCloneDestroy(i)));
+        return (after - before) / 4096 / 1024;
+      },
+      teardown: () => checked(kernel),
+    };
+  },
+};
+
+/** Arena words that every slot has, used or not: table, counters on each CPU. */
+const slotCost: Case = {
+  group: "memory",
+  name: "arena of a free interface slot, 2 CPUs",
+  unit: "B",
+  setup: () => ({ sample: () => 4 * IFNET.WORDS + 2 * 8 * IF_COUNTERS }),
+};
+
 /** The cases. */
 export const kernelCases: Case[] = [
   ...transmitCases,
+  peerCase("grace period, one busy reader", "ck_epoch_synchronize, p50", "us", {
+    program: "epoch",
+    name: "ck_grace",
+  }),
+  graceCase,
   vmoveCase("moves", "moves/s", (b, s) => b.length / s),
   vmoveCase("blackout p50", "us", (b) => percentile(b, 0.5)),
   vmoveCase("blackout p99", "us", (b) => percentile(b, 0.99)),
@@ -287,5 +477,8 @@ export const kernelCases: Case[] = [
   massCase("time", "ms", (ms) => ms),
   massCase("grace periods", "periods", (_, graces) => graces),
   vnetLife,
+  unplugCase,
+  slotCost,
+  ifnetCost,
   vnetCost,
 ];

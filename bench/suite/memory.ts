@@ -5,38 +5,130 @@ import { load } from "../../core/doors/arena.ts";
 import { Epoch } from "../../core/epoch/epoch.ts";
 import { Pool, poolInit } from "../../core/memory/mbuf.ts";
 import { ringInit, ringPeek, ringPush, ringReady, ringRelease } from "../../core/memory/ring.ts";
+import { checksum } from "../../vnet/inet/checksum.ts";
 import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
+import { peer, type PeerJob } from "../peers/process.ts";
+import { asyncQueue, channel, ring, transformStream } from "../peers/queues.ts";
 
 const arena = (): Arena =>
-  Arena.create({ bytes: 8 << 20, cpus: 1, ifnets: 64, vnets: 64, mbufs: 1024, debug: false });
+  Arena.create({
+    bytes: 8 << 20,
+    cpus: 1,
+    ifnets: 64,
+    vnets: 64,
+    mbufs: 1024,
+    debug: false,
+  });
 const LOOPS = 1000;
 const SIZE = 1024;
 
-function epochCase(perSection: number): Case {
+/** A section around `loads` loads; the first one atomic when it is a look-up. */
+function epochCase(
+  name: string,
+  loads: number,
+  lookup: boolean,
+  against: string,
+): Case {
   return {
     group: "epoch",
-    name: perSection === 1 ? "enter + look-up + exit" : `the same around ${perSection}, per item`,
+    name,
     unit: "ns",
+    against,
     setup: () => {
       const x = arena();
+      const { a } = x;
       const epoch = new Epoch(x, 0);
       const word = x.ifnetAt(1) + IFNET.gencnt;
       let sum = 0;
       return {
         sample: (ms) =>
-          nsPerOp(ms, LOOPS * perSection, () => {
+          nsPerOp(ms, LOOPS * loads, () => {
             for (let i = 0; i < LOOPS; i++) {
               epoch.enter();
-              for (let k = 0; k < perSection; k++) sum += k === 0 ? load(x.a, word) : x.a[word + (k & 7)]!;
+              if (lookup) sum = (sum + load(a, word)) | 0;
+              else {for (let k = 0; k < loads; k++) {
+                  sum = (sum + a[word + k]!) | 0;
+                }}
               epoch.exit();
             }
           }),
         teardown: () => {
-          if (sum === -1 || x.a[CPU.record] === -1) throw new Error("unreachable: keeps the loop alive");
+          if (sum === -1 || a[CPU.record] === -1) {
+            throw new Error("unreachable: keeps the loop alive");
+          }
         },
       };
     },
   };
+}
+
+/** A case that a C peer measures. */
+export function peerCase(
+  group: string,
+  name: string,
+  unit: string,
+  job: PeerJob,
+): Case {
+  return { group, name, unit, setup: () => peer(job) };
+}
+
+const epochCases: Case[] = [
+  peerCase("epoch", "ck_epoch begin + load + end", "ns", {
+    program: "epoch",
+    name: "ck_pair",
+  }),
+  peerCase("epoch", "ck_epoch around 32 packets, per packet", "ns", {
+    program: "epoch",
+    name: "ck_around",
+  }),
+  peerCase("epoch", "liburcu lock + load + unlock", "ns", {
+    program: "epoch",
+    name: "urcu_pair",
+  }),
+  epochCase("enter + load + exit", 1, false, "ck_epoch begin + load + end"),
+  epochCase("enter + look-up + exit", 1, true, "ck_epoch begin + load + end"),
+  epochCase(
+    "around 32 packets, per packet",
+    32,
+    false,
+    "ck_epoch around 32 packets, per packet",
+  ),
+];
+
+/** Rings and queues from one thread to another. */
+function queueCases(batch: number): Case[] {
+  const group = `queue between two threads, batch ${batch}`;
+  const unit = "M items/s";
+  const js = (name: string, setup: Case["setup"], workers = true): Case => ({
+    group,
+    name,
+    unit,
+    workers,
+    against: "DPDK rte_ring SP/SC",
+    setup,
+  });
+  return [
+    peerCase(group, "DPDK rte_ring SP/SC", unit, {
+      program: "ring",
+      name: "rte_spsc",
+      batch,
+    }),
+    peerCase(group, "DPDK rte_ring MP/SC", unit, {
+      program: "ring",
+      name: "rte_mpsc",
+      batch,
+    }),
+    peerCase(group, "the same algorithm in C", unit, {
+      program: "ring",
+      name: "c_spsc",
+      batch,
+    }),
+    js("ring", () => ring("softc", batch)),
+    js("ringbuf.js", () => ring("ringbuf.js", batch)),
+    js("MessageChannel", () => channel(batch)),
+    js("TransformStream (one thread)", () => transformStream(batch), false),
+    js("async-iterator queue (one thread)", () => asyncQueue(batch), false),
+  ];
 }
 
 function ringCase(batch: number): Case {
@@ -47,7 +139,9 @@ function ringCase(batch: number): Case {
     setup: () => {
       const x = arena();
       const r = x.plan.heap;
-      if (ringWords(SIZE) > x.plan.data - r) throw new Error("the arena is too small");
+      if (ringWords(SIZE) > x.plan.data - r) {
+        throw new Error("the arena is too small");
+      }
       ringInit(x.a, r, SIZE);
       const ids = new Int32Array(batch).map((_, i) => i);
       const stamps = new Int32Array(batch);
@@ -89,10 +183,34 @@ function poolCase(batch: number): Case {
   };
 }
 
+function checksumCase(bytes: number): Case {
+  return {
+    group: "checksum",
+    name: `RFC 1071 over ${bytes} B`,
+    unit: "ns",
+    setup: () => {
+      const { u8, plan } = arena();
+      let sum = 0;
+      return {
+        sample: (ms) =>
+          nsPerOp(ms, LOOPS, () => {
+            for (let i = 0; i < LOOPS; i++) {
+              sum ^= checksum(u8, plan.data * 4 + ((i & 63) << 11), bytes);
+            }
+          }),
+        teardown: () => {
+          if (sum === -1) throw new Error("unreachable: keeps the loop alive");
+        },
+      };
+    },
+  };
+}
+
 /** The cases. */
 export const memoryCases: Case[] = [
-  epochCase(1),
-  epochCase(32),
+  ...epochCases,
+  ...[1, 32].flatMap(queueCases),
   ...[1, 8, 32, 64].map(ringCase),
   ...[1, 8, 32, 64].map(poolCase),
+  ...[64, 1500].map(checksumCase),
 ];

@@ -6,6 +6,7 @@
 import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { Commands, EXIT, type Io } from "./command.ts";
+import { addDev } from "./dev.ts";
 import { addExplain } from "./explain.ts";
 import { addIf } from "./if.ts";
 import { addLab } from "./lab.ts";
@@ -33,6 +34,7 @@ export async function runCli(args: readonly string[], io: Io = STANDARD): Promis
   addIf(cli, program);
   addVnet(cli, program);
   addModule(cli, program);
+  addDev(cli, program);
   addTraffic(cli, program);
   addWatch(cli, program);
   addLab(cli, program);

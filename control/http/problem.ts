@@ -74,7 +74,8 @@ export class InputError extends SoftcError {
 /** The problem that an error is. What is not softc's own says nothing of its inside: no message, no stack. */
 export function problemOf(e: unknown): Problem {
   const error = isSoftcError(e) ? e : new SoftcError("SOFTC_API_INTERNAL", "Cannot answer");
-  const status = BY_CODE[error.code] ?? BY_ERRNO[error.errno ?? ""] ?? 500;
+  const status = BY_CODE[error.code] ?? BY_ERRNO[error.errno ?? ""] ??
+    (error.errno === undefined ? 500 : 409);
   return {
     type: `/api/error/${error.code}`,
     title: TITLE[status] ?? "Failed",

@@ -8,6 +8,7 @@ import { metrics } from "./metrics.ts";
 import { pageRoutes } from "../page/files.ts";
 import { openapi } from "./openapi.ts";
 import { type Route, route } from "./route.ts";
+import { devRoutes } from "./routes_dev.ts";
 import { ifRoutes } from "./routes_if.ts";
 import { labRoutes } from "./routes_lab.ts";
 import { moduleRoutes } from "./routes_module.ts";
@@ -103,6 +104,7 @@ export function routesOf(system: System, guard: Guard, streams: Streams): Route[
     ...ifRoutes(system, streams),
     ...vnetRoutes(system),
     ...moduleRoutes(system),
+    ...devRoutes(system),
     ...trafficRoutes(system),
     ...labRoutes(system),
     ...pageRoutes(),

@@ -1,6 +1,6 @@
 /** Routes of interfaces. @module */
 import { z } from "zod";
-import { ifDetach, type Ifnet } from "../../mod.ts";
+import type { Ifnet } from "../../mod.ts";
 import type { System } from "../system.ts";
 import { capture } from "./capture.ts";
 import type { Streams } from "./live.ts";
@@ -101,7 +101,7 @@ export function ifRoutes(system: System, streams: Streams): Route[] {
       path: "/api/if/{id}/detach",
       summary: "Detaches it; cannot be refused",
       params: ID,
-      handle: ({ params }) => ifDetach(system.ifnet(params.id)),
+      handle: ({ params }) => system.detach(params.id),
     }),
     route({
       method: "get",

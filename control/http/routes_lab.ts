@@ -1,8 +1,9 @@
 /** Routes of labs: the whole system as one declaration. @module */
 import { z } from "zod";
 import { applyLab } from "../lab/apply.ts";
-import { EMPTY, labOf, planLab } from "../lab/plan.ts";
+import { planLab } from "../lab/plan.ts";
 import { LAB } from "../lab/schema.ts";
+import { EMPTY, labOf } from "../lab/units.ts";
 import type { System } from "../system.ts";
 import { type Route, route } from "./route.ts";
 

@@ -7,9 +7,11 @@
  *
  * @module
  */
-import { type IfJSON, SoftcError } from "../../mod.ts";
-import type { CreateSpec, System, TrafficSpec } from "../system.ts";
-import type { Lab, LabEnd } from "./schema.ts";
+import { SoftcError } from "../../mod.ts";
+import type { System, TrafficSpec } from "../system.ts";
+import { inetSteps } from "./inet.ts";
+import type { Lab } from "./schema.ts";
+import { type Unit, unitsIn, unitsOf } from "./units.ts";
 
 /** One step of an apply. */
 export interface Step {
@@ -19,9 +21,6 @@ export interface Step {
   undo(): Promise<unknown>;
 }
 
-/** The lab of a system with nothing in it. */
-export const EMPTY: Lab = { modules: [], vnets: {}, interfaces: [], links: [], traffic: [] };
-
 /** Built-in modules, by the cloner that they bring. */
 const BUILTIN: Readonly<Record<string, string>> = {
   lo: "softc:loopback",
@@ -29,10 +28,11 @@ const BUILTIN: Readonly<Record<string, string>> = {
   epair: "softc:epair",
 };
 
-/** What one create makes: one interface, or a pair. */
-interface Unit extends CreateSpec {
-  readonly name: string;
-  readonly ends: readonly (LabEnd & { readonly name: string })[];
+function halfPair(u: Unit): SoftcError {
+  return new SoftcError("SOFTC_LAB_APPLY", `Cannot make ${u.name} again`, {
+    state: "half of a pair",
+    wanted: "whole",
+  });
 }
 
 const spell = (u: Unit): string =>
@@ -64,8 +64,11 @@ export function planLab(system: System, lab: Lab): Step[] {
   const taken = new Set(
     fresh.flatMap((w) => w.ends.flatMap((e) => [`${e.vnet}:${e.name}`, `${w.vnet}:${e.name}`])),
   );
+  // A lent interface keeps a name at home that only the kernel knows: it may be in the way of all made there.
+  const lentFrom = (u: Unit): boolean => u.ends.some((e) => e.vnet !== u.vnet);
   const clashes = (u: Unit): boolean =>
-    u.ends.some((e) => taken.has(`${e.vnet}:${e.name}`) || taken.has(`${u.vnet}:${e.name}`));
+    u.ends.some((e) => taken.has(`${e.vnet}:${e.name}`) || taken.has(`${u.vnet}:${e.name}`)) ||
+    lentFrom(u) && fresh.some((w) => w.vnet === u.vnet || w.ends.some((e) => e.vnet === u.vnet));
 
   const vnets = vnetSteps(system, lab);
   const modules = moduleSteps(system, lab);
@@ -74,13 +77,19 @@ export function planLab(system: System, lab: Lab): Step[] {
     lab,
     new Set([...fresh, ...gone].flatMap((u) => u.ends.map((e) => e.name))),
   );
+  const inet = inetSteps(system, lab, [
+    ...kept.flatMap(({ h, w }) => w.ends.map((to, i) => ({ from: h.ends[i]!, to }))),
+    ...fresh.flatMap((u) => u.ends.map((to) => ({ to }))),
+    ...gone.flatMap((u) => u.ends.map((from) => ({ from }))),
+  ]);
   const destroy = (u: Unit): Step => ({
     text: `- ${spell(u)}`,
     run: () => system.destroy(`${u.ends[0]!.vnet}:${u.ends[0]!.name}`),
-    undo: () => build(system, u),
+    undo: () => u.half === true ? Promise.reject(halfPair(u)) : build(system, u),
   });
   return [
     ...traffic.stop,
+    ...inet.first,
     ...gone.filter(clashes).map(destroy),
     ...modules.load,
     ...vnets.create,
@@ -91,43 +100,12 @@ export function planLab(system: System, lab: Lab): Step[] {
     })),
     ...kept.flatMap(({ h, w }) => changes(system, h, w)),
     ...vnets.change,
+    ...inet.then,
     ...gone.filter((u) => !clashes(u)).map(destroy),
     ...vnets.destroy,
     ...modules.unload,
     ...traffic.start,
   ];
-}
-
-/** The system as a lab: applying it to this system does nothing. */
-export function labOf(system: System): Lab {
-  const units = unitsIn(system);
-  const end = ({ vnet, up, mtu }: LabEnd): LabEnd => ({ vnet, up, mtu });
-  return {
-    cpus: system.kernel.cpus,
-    modules: system.kernel.modules.list().map((m) => system.specs.get(m.name) ?? m.url),
-    vnets: Object.fromEntries(
-      system.kernel.vnets.filter((v) => v.parent !== undefined).map((v) => [v.name, {
-        ...(v.parent === system.kernel.vnet0 ? {} : { parent: v.parent!.name }),
-        discard: system.discards.has(v.name),
-      }]),
-    ),
-    interfaces: units.filter((u) => u.ends.length === 1).map((u) => ({
-      name: u.ends[0]!.name,
-      cloner: u.cloner,
-      ...(u.vnet === u.ends[0]!.vnet ? {} : { home: u.vnet }),
-      cpu: u.cpu,
-      options: u.options as Record<string, unknown> | undefined,
-      ...end(u.ends[0]!),
-    })),
-    links: units.filter((u) => u.ends.length === 2).map((u) => ({
-      name: u.name,
-      cloner: u.cloner,
-      cpu: u.cpu,
-      options: u.options as Record<string, unknown> | undefined,
-      ends: u.ends.map(end),
-    })),
-    traffic: [...system.traffic.values()].map((t) => t.spec),
-  };
 }
 
 /** Makes a unit as declared; when that fails midway, none of it stays. */
@@ -194,16 +172,23 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
     return names.sort((a, b) => depth(a) - depth(b));
   };
   const parentNow = (n: string): string | undefined => have.find((v) => v.name === n)?.parent?.name;
-  const make = (n: string, parent: string | undefined, discard: boolean) => async (): Promise<void> => {
-    await system.createVnet(n, parent);
-    if (discard) system.setDiscard(n, true);
-  };
+  const make =
+    (n: string, parent: string | undefined, discard: boolean, forwarding: boolean) =>
+    async (): Promise<void> => {
+      await system.createVnet(n, parent);
+      if (discard) system.setDiscard(n, true);
+      if (forwarding) system.setForwarding(n, true);
+    };
   const create: Step[] = [];
   const change: Step[] = [];
   for (const n of byDepth(Object.keys(lab.vnets), (x) => lab.vnets[x]?.parent)) {
-    const { parent = "vnet0", discard } = lab.vnets[n]!;
+    const { parent = "vnet0", discard, forwarding = false } = lab.vnets[n]!;
     if (parentNow(n) === undefined) {
-      create.push({ text: `+ vnet ${n}`, run: make(n, parent, discard), undo: () => system.destroyVnet(n) });
+      create.push({
+        text: `+ vnet ${n}`,
+        run: make(n, parent, discard, forwarding),
+        undo: () => system.destroyVnet(n),
+      });
       continue;
     }
     if (parentNow(n) !== parent) {
@@ -211,6 +196,13 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
         state: parentNow(n),
         wanted: parent,
         fix: "apply without the vnet first, then with it",
+      });
+    }
+    if (system.forwarding.has(n) !== forwarding) {
+      change.push({
+        text: `~ vnet ${n} forwarding ${forwarding ? "off -> on" : "on -> off"}`,
+        run: () => Promise.resolve(system.setForwarding(n, forwarding)),
+        undo: () => Promise.resolve(system.setForwarding(n, !forwarding)),
       });
     }
     if (system.discards.has(n) !== discard) {
@@ -223,7 +215,7 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
   }
   const gone = have.map((v) => v.name).filter((n) => !Object.hasOwn(lab.vnets, n));
   const destroy = byDepth(gone, parentNow).reverse().map((n): Step => {
-    const remake = make(n, parentNow(n), system.discards.has(n));
+    const remake = make(n, parentNow(n), system.discards.has(n), system.forwarding.has(n));
     return { text: `- vnet ${n}`, run: () => system.destroyVnet(n), undo: remake };
   });
   return { create, change, destroy };
@@ -267,11 +259,16 @@ function trafficSteps(
   const want: readonly TrafficSpec[] = lab.traffic;
   const stays = (a: TrafficSpec, b: TrafficSpec): boolean =>
     canonical(a) === canonical(b) && !remade.has(a.ifnet.split(":").at(-1)!);
+  const there = (t: TrafficSpec): boolean =>
+    system.kernel.ifnets.some((i) =>
+      i.vnet.name === t.vnet && i.name === t.ifnet.split(":").at(-1) && i.state === "attached"
+    );
   return {
     stop: have.filter((h) => !want.some((w) => stays(h, w))).map((t) => ({
       text: `- traffic ${t.name}`,
       run: () => system.stopTraffic(t.name),
-      undo: () => system.startTraffic(t),
+      // A stream whose interface went away before cannot be started again, and sent nothing.
+      undo: () => there(t) ? system.startTraffic(t) : Promise.resolve(),
     })),
     start: want.filter((w) => !have.some((h) => stays(h, w))).map((t) => ({
       text: `+ traffic ${t.name} from ${t.vnet}:${t.ifnet}`,
@@ -279,60 +276,6 @@ function trafficSteps(
       undo: () => system.stopTraffic(t.name),
     })),
   };
-}
-
-function unitsOf(lab: Lab): Unit[] {
-  return [
-    ...lab.interfaces.map((x): Unit => ({
-      vnet: x.home ?? x.vnet,
-      cloner: x.cloner,
-      name: x.name,
-      cpu: x.cpu,
-      options: x.options,
-      ends: [x],
-    })),
-    ...lab.links.map((x): Unit => ({
-      vnet: x.ends[0]!.vnet,
-      cloner: x.cloner,
-      name: x.name,
-      cpu: x.cpu,
-      options: x.options,
-      ends: x.ends.map((e, i) => ({ ...e, name: x.name + "ab"[i] })),
-    })),
-  ];
-}
-
-/** What is there, put together as it was made. What others made stands for itself, under its driver's name. */
-function unitsIn(system: System): Unit[] {
-  const there = system.kernel.ifnets.filter((i) => i.state === "attached").map((i) => i.toJSON());
-  const end = (i: IfJSON): Unit["ends"][number] => ({
-    name: i.name,
-    vnet: i.vnet,
-    up: i.flags.includes("UP"),
-    mtu: i.mtu,
-  });
-  const known = system.made.flatMap((m) => {
-    const parts = m.indexes.flatMap((x) => there.find((i) => i.index === x && i.home === m.spec.vnet) ?? []);
-    return parts.length === m.indexes.length ? [{ m, parts }] : [];
-  });
-  const covered = new Set(known.flatMap((k) => k.parts.map((p) => p.index)));
-  return [
-    ...known.map(({ m, parts }): Unit => ({
-      vnet: m.spec.vnet,
-      cloner: m.spec.cloner,
-      name: m.name,
-      cpu: parts[0]!.cpu,
-      options: m.spec.options,
-      ends: parts.map(end),
-    })),
-    ...there.filter((i) => !covered.has(i.index)).map((i): Unit => ({
-      vnet: i.home,
-      cloner: i.driver,
-      name: i.name,
-      cpu: i.cpu,
-      ends: [end(i)],
-    })),
-  ];
 }
 
 /** JSON with keys in order: equal text means equal data. */

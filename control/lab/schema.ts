@@ -7,12 +7,24 @@ import { z } from "zod";
 import { SoftcError } from "../../mod.ts";
 import { IF_ID, IF_NAME, TRAFFIC, VNET_NAME } from "../http/schemas.ts";
 
+/** A static route of a lab. */
+export interface LabRoute {
+  /** The network: `10.1.0.0/16`, by its own address; `0.0.0.0/0` is the default. */
+  readonly to: string;
+  /** A router's address, an interface of the vnet, or `reject`. */
+  readonly via: string;
+}
+
 /** A vnet of a lab. */
 export interface LabVnet {
   /** The vnet that it is made in; vnet0 unless told. */
   readonly parent?: string | undefined;
   /** Takes and throws away every valid packet (RFC 863). */
   readonly discard: boolean;
+  /** Sends on what is for others: it is a router. */
+  readonly forwarding?: boolean | undefined;
+  /** Routes beside those that come with addresses. */
+  readonly routes?: readonly LabRoute[] | undefined;
 }
 
 /** What a lab wants of an interface beside its making. */
@@ -21,6 +33,8 @@ export interface LabEnd {
   readonly vnet: string;
   /** Whether it is UP. */
   readonly up: boolean;
+  /** Addresses with their prefix lengths: `10.0.0.1/24`, `2001:db8::1/64`. */
+  readonly addresses?: readonly string[] | undefined;
   /** Bytes of payload; the driver's unless told. */
   readonly mtu?: number | undefined;
 }
@@ -101,10 +115,14 @@ const MTU = z.int().min(72).max(1958);
 const CPU = z.int().min(0).max(15);
 const CLONER = z.string().min(1).max(32);
 const OPTIONS = z.record(z.string(), z.json());
+const CIDR = z.union([z.cidrv4(), z.cidrv6()]);
+const ROUTE = z.strictObject({ to: CIDR, via: z.string().min(1).max(64) });
 const END = z.strictObject({
   vnet: VNET_NAME,
   up: z.boolean().default(true),
   mtu: MTU.optional(),
+  addresses: z.array(CIDR.refine((a) => !/^fe[89ab]/i.test(a), "link-local addresses come by themselves"))
+    .optional(),
 });
 
 /** The schema. */
@@ -115,7 +133,12 @@ export const LAB: z.ZodType<Lab> = z.strictObject({
   modules: z.array(z.string().min(1).max(1024)).default([]),
   vnets: z.record(
     VNET_NAME,
-    z.strictObject({ parent: VNET_NAME.optional(), discard: z.boolean().default(false) }),
+    z.strictObject({
+      parent: VNET_NAME.optional(),
+      discard: z.boolean().default(false),
+      forwarding: z.boolean().optional(),
+      routes: z.array(ROUTE).optional(),
+    }),
   ).default({}),
   interfaces: z.array(END.extend({
     name: IF_NAME,

@@ -163,6 +163,8 @@ export class Cpu {
   /** Stops the whole thread, its event loop too, until CPU 0 has ended check `round`: nothing here changes a counter. */
   #stayParked(round: number): void {
     const word = this.#bell + CPU.parked;
+    // The answer may wait for room: CPU 0 must have it first.
+    until(this.arena.a, [this.#up!.room], () => !this.#up!.flush());
     until(this.arena.a, [word], () => ((load(this.arena.a, word) - round) | 0) >= 0);
   }
 

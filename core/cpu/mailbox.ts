@@ -77,6 +77,11 @@ export class MailSender {
     this.#ring = ring;
   }
 
+  /** Word that changes when there is room again. */
+  get room(): number {
+    return this.#at + MAILBOX.head;
+  }
+
   /** Posts eight words (or fewer) and rings the receiver. */
   post(words: number[]): void {
     if (this.#kept.length > 0 || !this.#put(words)) this.#kept.push(words);

@@ -265,8 +265,7 @@ export interface Driver<O = unknown>
  * }
  * ```
  */
-// deno-lint-ignore no-explicit-any -- an attach of any driver
-export type SoftcOf<A extends (dev: any) => object> = Awaited<ReturnType<A>>;
+export type SoftcOf<A extends (dev: never) => object> = Awaited<ReturnType<A>>;
 
 /**
  * Defines a driver. The type of the softc flows from `attach` to every hook, that of each CPU's part from

@@ -136,7 +136,8 @@ export class HostProxy {
     if (this.#over || this.#border.state !== BORDER.up) return 0;
     try {
       this.#reap();
-      const n = Math.min(b.length, this.#tx.slots - this.#tx.used());
+      // Room by what is held, not by what is read: the host may have read more since the reap.
+      const n = Math.min(b.length, this.#held.length - this.#heldCount);
       const { u8 } = this.#border;
       for (let i = 0; i < n; i++) {
         const len = b.len(i);

@@ -150,6 +150,17 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
           wanted: `0 to ${n}`,
         });
       }
+      // A batch that was passed up whole is shorter: what was taken out of it before is gone from it.
+      if (b.n > n || (taken < n && (b.n < n || !b.wholeFrom(taken)))) {
+        throw new SoftcError(
+          "SOFTC_DRIVER_COUNT",
+          `transmit of ${this.name} kept packets that it did not accept`,
+          {
+            state: `${taken} of ${n} accepted`,
+            wanted: "what is not accepted stays in the batch as it was",
+          },
+        );
+      }
       b.endTo(taken, ENDED.wire, "transmit (accepted)");
     } catch (e) {
       taken = n;
@@ -190,7 +201,10 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   }
 
   ifInput(b: Batch): void {
-    ifInput(this.net, this.index, this.#own(b, "ifInput"));
+    const own = this.#own(b, "ifInput");
+    // The slot may be another's: a late call of the driver's own never speaks for that one.
+    if (this.scope.closed) own.endFrom(0, DROP.detached, "input (delivered or dropped)");
+    else ifInput(this.net, this.index, own);
   }
 
   txWake(queue: number): void {
@@ -204,7 +218,7 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
     const { a } = this.net.arena;
     const at = this.net.arena.ifnetAt(this.index);
     // A change after unlink is ignored (behaviour 26); CPU 0 compares again.
-    if (load(a, at + IFNET.born) !== this.born) return;
+    if (this.scope.closed || load(a, at + IFNET.born) !== this.born) return;
     const state = up ? LINK_STATE.up : LINK_STATE.down;
     if (get(a, at + IFNET.link) === state) return;
     set(a, at + IFNET.link, state);

@@ -11,7 +11,7 @@ import { SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
 import type { IfChange } from "../net/ifnet.ts";
 import type { Net } from "../net/net.ts";
-import { consume, type OwnedQueue, purgeQueue, purgeStale, ringAt } from "../net/output.ts";
+import { flushQueue, type OwnedQueue, purgeQueue, purgeStale, ringAt } from "../net/output.ts";
 import type { Driver, IfDeclaration, VnetName } from "./driver.ts";
 import { type InstanceFacts, LocalInstance } from "./instance.ts";
 import { type ModuleDef, readModule } from "./module_def.ts";
@@ -259,11 +259,7 @@ export class Instances {
   /** Transmits what is queued, as far as the driver takes it. */
   #flush(index: number): number {
     let sent = 0;
-    for (const q of this.#owned(index)) {
-      for (const ring of q.rings) {
-        for (let n = 1; n > 0 && !q.blocked;) sent += n = consume(this.#net, q, ring, 128);
-      }
-    }
+    for (const q of this.#owned(index)) sent += flushQueue(this.#net, q);
     return sent;
   }
 

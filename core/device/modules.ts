@@ -71,6 +71,18 @@ export class LoadedModule implements Module {
     const { name, url, state, drivers, instances, depends } = this;
     return { name, url, state, drivers, instances, depends };
   }
+
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  toString(): string {
+    return `module "${this.name}" (${this.state}, ${this.users.size} in use)`;
+  }
 }
 
 /** What the vnet floor does for modules. */

@@ -121,6 +121,11 @@ export class Scope {
     return {
       set: (ms) => {
         this.#open("arm a timer");
+        if (!(ms >= 0)) {
+          throw new SoftcError("SOFTC_DEV_ARGUMENT", `Cannot arm a timer of ${this.#name} for ${ms} ms`, {
+            wanted: "0 or more",
+          });
+        }
         cancel();
         const e: TimerEntry = this.#cpu.timers.after(ms, () => {
           this.#timers.delete(e);
@@ -206,6 +211,11 @@ export class Scope {
     this.#watched.clear();
     this.#abort?.abort(this.#closing());
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  /** Whether it began to close. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Whether closing it needs no wait. */

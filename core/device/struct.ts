@@ -31,7 +31,7 @@ export interface Struct<F extends Fields> {
  * ```
  * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`
  */
-export function struct<F extends Fields>(fields: F): Struct<F> {
+export function struct<const F extends Fields>(fields: F): Struct<F> {
   const offsets: Record<string, number> = {};
   let words = 0;
   for (const [name, type] of Object.entries(fields)) {

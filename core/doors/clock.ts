@@ -71,9 +71,15 @@ export class Timers {
   run(): boolean {
     if (this.#heap.length === 0) return false;
     const now = this.clock.now();
-    let ran = false;
+    if (this.next() > now) return false;
+    // Taken out before any runs: one that re-arms itself for now waits for the next turn.
+    const due: TimerEntry[] = [];
     for (this.#dropCancelled(); this.#heap.length > 0 && this.#heap[0]!.at <= now; this.#dropCancelled()) {
-      const entry = this.#pop();
+      due.push(this.#pop());
+    }
+    let ran = false;
+    for (const entry of due) {
+      if (!entry.armed) continue;
       entry.armed = false;
       entry.fn();
       ran = true;

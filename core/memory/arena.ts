@@ -15,7 +15,9 @@ export const LINE = 32;
 
 /** Sizes that fix the plan. The same on every CPU of a kernel. */
 export interface ArenaConfig {
+  /** Size of the buffer. */
   readonly bytes: number;
+  /** CPUs that share it. */
   readonly cpus: number;
   /** Slots of the interface index table; index 0 is never used. */
   readonly ifnets: number;
@@ -28,7 +30,14 @@ export interface ArenaConfig {
 }
 
 /** Header words of the arena. */
-export const HEADER = { magic: 0, version: 1, timeLow: 2, timeHigh: 3, WORDS: 2 * LINE } as const;
+export const HEADER = {
+  magic: 0,
+  version: 1,
+  timeLow: 2,
+  timeHigh: 3,
+  timeVersion: 4,
+  WORDS: 2 * LINE,
+} as const;
 const MAGIC = 0x736f6674;
 
 /** A CPU's lines: the epoch record alone on its line, then the bell with the sleep flag and the park word. */
@@ -124,25 +133,41 @@ export function ringWords(entries: number): number {
 
 /** Word offsets of the parts. */
 export interface ArenaPlan {
+  /** What it was laid out for. */
   readonly config: ArenaConfig;
+  /** CPU lines. */
   readonly cpu: number;
+  /** Records of async sections. */
   readonly async: number;
+  /** Mailboxes. */
   readonly mailbox: number;
+  /** Input rings between CPUs. */
   readonly inputRings: number;
+  /** Interface slots. */
   readonly ifnet: number;
+  /** Vnet slots. */
   readonly vnet: number;
+  /** Interface counters, each CPU's own. */
   readonly ifCounters: number;
+  /** CPU counters. */
   readonly cpuCounters: number;
+  /** Heads of the two stacks of magazines. */
   readonly depot: number;
+  /** Magazines. */
   readonly magazines: number;
+  /** How many magazines. */
   readonly magazineCount: number;
+  /** Mbuf headers. */
   readonly mbuf: number;
+  /** What the heap gives out. */
   readonly heap: number;
+  /** Shadow words of the sanitizer; debug only. */
   readonly shadow: number;
   /** Debug only: a word per mbuf, who freed it last. */
   readonly mbufNotes: number;
   /** Word where clusters begin; its byte offset is `data * 4`. */
   readonly data: number;
+  /** Words in all. */
   readonly words: number;
 }
 
@@ -213,13 +238,18 @@ export class Arena {
   readonly f: Float64Array;
   /** Packet bytes. */
   readonly u8: Uint8Array;
+  /** The same eight at a time: the fastest way to write a short frame. */
+  readonly q: BigInt64Array;
+  /** Where each part lies. */
   readonly plan: ArenaPlan;
 
+  /** Views of a buffer that exists. */
   constructor(readonly memory: WebAssembly.Memory, config: ArenaConfig) {
     this.plan = planArena(config);
     this.a = new Int32Array(memory.buffer, 0, this.plan.words);
     this.f = new Float64Array(memory.buffer, 0, this.plan.words >> 1);
     this.u8 = new Uint8Array(memory.buffer, 0, this.plan.words * 4);
+    this.q = new BigInt64Array(memory.buffer, 0, this.plan.words >> 1);
   }
 
   /** Makes a new, empty arena. */

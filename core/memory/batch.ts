@@ -121,6 +121,8 @@ export class PacketBatch implements Batch {
   }
 
   put(m: Mbuf, len: number): void {
+    // A batch that was used up starts again: what it held may be somebody else's by now.
+    if (this.gone >= this.n) this.n = this.gone = 0;
     if (this.n >= this.ids.length) throw new SoftcError("SOFTC_MBUF_RANGE", "Cannot add to a full batch");
     this.ids[this.n] = m;
     this.pool.handOver(this.ids, this.n, 1, ownerWord(OWNER.device, this.index), this.pool.mine);
@@ -152,9 +154,16 @@ export class PacketBatch implements Batch {
     return this.#endSome(0, to, ended, site);
   }
 
+  /** Whether every packet from `from` on is still the batch's own. */
+  wholeFrom(from: number): boolean {
+    if (this.gone === 0 || from >= this.n) return true;
+    if (this.gone >= this.n) return false;
+    for (let i = from; i < this.n; i++) if (this.ids[i]! < 0) return false;
+    return true;
+  }
+
   /** Empties the batch without ending anything: its packets went elsewhere. */
   release(): void {
-    this.ids.fill(-1, 0, this.n);
     this.gone = this.n;
   }
 

@@ -131,11 +131,12 @@ export class Pool {
     const a = this.#a;
     const cache = this.#cache;
     const { mine } = this;
+    const headers = this.#headers;
     let top = this.#cached;
     for (let i = 0; i < m; i++) {
       const id = cache[--top]!;
       ids[from + i] = id;
-      const h = this.#headers + id * MBUF.WORDS;
+      const h = headers + id * MBUF.WORDS;
       a[h] = mine;
       a[h + MBUF.len] = len;
       a[h + MBUF.off] = HEADROOM;
@@ -170,8 +171,9 @@ export class Pool {
   /** Passes `n` mbufs from one owner to another, checking the first. */
   handOver(ids: Int32Array, from: number, n: number, before: number, after: number): void {
     const a = this.#a;
+    const headers = this.#headers;
     for (let i = 0; i < n; i++) {
-      const h = this.#headers + ids[from + i]! * MBUF.WORDS;
+      const h = headers + ids[from + i]! * MBUF.WORDS;
       if (a[h] !== before) throw this.#misuse(ids[from + i]!, before, "hand over");
       a[h] = after;
     }
@@ -198,10 +200,11 @@ export class Pool {
     const a = this.#a;
     const cache = this.#cache;
     if (this.#cached + n > CACHE) this.#makeRoom(n);
+    const headers = this.#headers;
     let top = this.#cached;
     for (let i = 0; i < n; i++) {
       const id = ids[from + i]!;
-      const h = this.#headers + id * MBUF.WORDS;
+      const h = headers + id * MBUF.WORDS;
       if (a[h] !== owner) {
         this.#cached = top;
         throw this.#misuse(id, owner, "free");

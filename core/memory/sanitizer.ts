@@ -50,6 +50,7 @@ export class Sanitizer implements DoorWatch {
   until?: (a: Int32Array, words: readonly number[], ready: () => boolean) => void;
   hook?: (label: string) => void;
 
+  /** Of one CPU; set it with `watchDoor`. */
   constructor(arena: Arena, cpu: number, clock: Clock) {
     this.#arena = arena;
     this.#cpu = cpu;

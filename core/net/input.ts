@@ -59,8 +59,10 @@ export function ifInput(net: Net, index: number, b: PacketBatch): void {
   try {
     const gencnt = load(a, arena.ifnetAt(index) + IFNET.gencnt);
     if ((gencnt & 1) === 0) return drop(net, index, b, DROP.detached);
+    const { ids } = b;
+    const headers = arena.plan.mbuf;
     for (let i = 0; i < n; i++) {
-      const h = arena.plan.mbuf + b.ids[i]! * MBUF.WORDS;
+      const h = headers + ids[i]! * MBUF.WORDS;
       a[h + MBUF.rcvIndex] = index;
       a[h + MBUF.rcvGen] = gencnt;
     }
@@ -138,16 +140,16 @@ type Handler = (net: Net, index: number, gencnt: number, b: PacketBatch) => void
 function byInterface(net: Net, b: PacketBatch, then: Handler): void {
   const a = net.arena.a;
   const headers = net.arena.plan.mbuf;
-  const { n } = b;
+  const { ids, n } = b;
   for (let i = 0; i < n;) {
-    const h = headers + b.ids[i]! * MBUF.WORDS;
+    const h = headers + ids[i]! * MBUF.WORDS;
     const index = a[h + MBUF.rcvIndex]!;
     const gencnt = a[h + MBUF.rcvGen]!;
     let j = i + 1;
-    while (
-      j < n && a[headers + b.ids[j]! * MBUF.WORDS + MBUF.rcvIndex] === index &&
-      a[headers + b.ids[j]! * MBUF.WORDS + MBUF.rcvGen] === gencnt
-    ) j++;
+    for (; j < n; j++) {
+      const next = headers + ids[j]! * MBUF.WORDS;
+      if (a[next + MBUF.rcvIndex] !== index || a[next + MBUF.rcvGen] !== gencnt) break;
+    }
     withRun(net, b, i, j, index, gencnt, then);
     i = j;
   }
@@ -260,9 +262,12 @@ function demux(net: Net, s: NetSection, p: AttachedIfp, b: PacketBatch): void {
     const run = net.borrow(p);
     for (let k = i; k < j; k++) run.ids[k - i] = b.ids[k]!;
     run.n = j - i;
-    if (domain === undefined) drop(net, p, run, type < 0 ? DROP.malformed : DROP.noproto);
-    else domain.input(s, p, run);
-    net.giveBack();
+    try {
+      if (domain === undefined) drop(net, p, run, type < 0 ? DROP.malformed : DROP.noproto);
+      else domain.input(s, p, run);
+    } finally {
+      net.giveBack();
+    }
     i = j;
   }
   b.release();
@@ -283,10 +288,12 @@ function etherType(u8: Uint8Array, at: number, len: number): number {
 function count(net: Net, index: number, b: PacketBatch): void {
   const { arena } = net;
   const a = arena.a;
+  const lengths = arena.plan.mbuf + MBUF.len;
+  const { ids, n } = b;
   let bytes = 0;
-  for (let i = 0; i < b.n; i++) bytes += a[arena.plan.mbuf + b.ids[i]! * MBUF.WORDS + MBUF.len]!;
+  for (let i = 0; i < n; i++) bytes += a[lengths + ids[i]! * MBUF.WORDS]!;
   const c = arena.ifCountersAt(net.cpu.id, index);
-  arena.f[c + IFC.ipackets]! += b.n;
+  arena.f[c + IFC.ipackets]! += n;
   arena.f[c + IFC.ibytes]! += bytes;
 }
 

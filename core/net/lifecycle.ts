@@ -78,7 +78,6 @@ async function takeDown(ifs: Interfaces, e: IfEntry, linked: boolean): Promise<v
   // 1. One piece of code: down, admission closed, unlinked.
   ifs.clearUp(e);
   if (linked) ifs.unlink(e);
-  else ifs.unreserve(e.vnet, e.name);
   ifs.taps.unlinkAll(e.index);
   // 2. Nobody who found it is inside a section any more.
   await control.grace.wait();

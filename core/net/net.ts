@@ -49,7 +49,7 @@ export class Net {
     this.arena = cpu.arena;
     this.ifnets = cpu.arena.plan.config.ifnets;
     this.stamps = new Int32Array(this.ifnets);
-    this.stampSeqs = new Int32Array(this.ifnets).fill(-1);
+    this.stampSeqs = new Int32Array(this.ifnets);
     this.gates = new Array<Gate | undefined>(this.ifnets).fill(undefined);
     this.backlog = new Backlog(cpu);
   }
@@ -67,7 +67,7 @@ export class Net {
 
   /** Closes the section that was opened last. */
   close(s: NetSection): void {
-    s.seq = -1;
+    s.seq = 0;
     this.#open--;
     this.cpu.epoch.exit();
   }

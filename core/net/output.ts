@@ -62,8 +62,8 @@ export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number
       wanted: "looked up in this one",
     });
   }
-  if (!(b instanceof PacketBatch)) {
-    throw new SoftcError("SOFTC_IF_ARGUMENT", "Cannot send: not a batch", {
+  if (!(b instanceof PacketBatch) || b.pool !== net.cpu.pool) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", "Cannot send: not a batch of this CPU", {
       wanted: "a batch of mAlloc or dev.alloc",
     });
   }
@@ -105,7 +105,7 @@ function queued(net: Net, p: AttachedIfp, at: number, b: PacketBatch, queue: num
   }
   done += push(net, p, b, done, ring, home);
   if (done < b.n) drop(net, p, b, done, DROP.full, ERRNO.ENOBUFS);
-  else b.release();
+  b.release();
   return done;
 }
 
@@ -141,11 +141,12 @@ function transmit(net: Net, p: number, b: PacketBatch, queue: number): number {
 
 function bytesFrom(net: Net, b: PacketBatch, from: number): number {
   const a = net.arena.a;
-  const headers = net.arena.plan.mbuf;
+  const lengths = net.arena.plan.mbuf + MBUF.len;
+  const { ids, n } = b;
   let sum = 0;
-  for (let i = from; i < b.n; i++) {
-    const id = b.ids[i]!;
-    if (id >= 0) sum += a[headers + id * MBUF.WORDS + MBUF.len]!;
+  for (let i = from; i < n; i++) {
+    const id = ids[i]!;
+    if (id >= 0) sum += a[lengths + id * MBUF.WORDS]!;
   }
   return sum;
 }
@@ -251,10 +252,46 @@ export function purgeQueue(net: Net, q: OwnedQueue): number {
   return sum;
 }
 
-/** Drops only what is stale (another gencnt than the slot's): what a vmove's posted purge does. */
-export function purgeStale(net: Net, q: OwnedQueue): number {
-  q.blocked = false;
+/** Transmits what waits in a queue now, as far as the driver takes it; what comes meanwhile is not waited for. */
+export function flushQueue(net: Net, q: OwnedQueue): number {
   let sum = 0;
-  for (const ring of q.rings) for (let n = 1; n > 0;) sum += n = consume(net, q, ring, 128);
+  for (const ring of q.rings) {
+    for (
+      let left = ringReady(net.arena.a, ring, Infinity), n = 1;
+      left > 0 && n > 0 && !q.blocked;
+      left -= n
+    ) {
+      sum += n = consume(net, q, ring, Math.min(left, 128));
+    }
+  }
+  return sum;
+}
+
+/**
+ * Drops only what is stale (another gencnt than the slot's): what a vmove's posted purge does. It ends at the
+ * first entry that is not (4): the owner may hear of it when the new vnet sends already.
+ */
+export function purgeStale(net: Net, q: OwnedQueue): number {
+  const { arena, cpu } = net;
+  const b = net.borrow(q.index);
+  let sum = 0;
+  for (const ring of q.rings) {
+    for (let again = true; again;) {
+      const n = Math.min(ringReady(arena.a, ring, 128), 128);
+      const gencnt = load(arena.a, arena.ifnetAt(q.index) + IFNET.gencnt);
+      ringPeek(arena.a, ring, b.ids, net.scratch, n);
+      let stale = 0;
+      while (stale < n && net.scratch[stale] !== gencnt) stale++;
+      again = stale === 128;
+      if (stale === 0) continue;
+      cpu.pool.handOver(b.ids, 0, stale, ownerWord(OWNER.ring, q.index), cpu.pool.mine);
+      cpu.pool.end(b.ids, 0, stale, DROP.moved, "purge");
+      ringRelease(arena.a, ring, stale);
+      sum += stale;
+    }
+  }
+  arena.f[arena.ifCountersAt(cpu.id, q.index) + IFC.oqdrops]! += sum;
+  net.giveBack();
+  q.blocked = false;
   return sum;
 }

@@ -38,8 +38,8 @@ export class NetSection implements Section {
   vnet: Vnet | undefined;
   /** Id of the vnet; 0 sees all. */
   vnetId = 0;
-  /** The record's value while it is open; -1 when it is not. */
-  seq = -1;
+  /** The record's value while it is open; 0 (even, so never a record's) when it is not. */
+  seq = 0;
 
   constructor(readonly net: Net) {}
 
@@ -65,7 +65,10 @@ function slot(net: Net, index: number): number {
   return index > 0 && index < net.ifnets ? net.arena.ifnetAt(index) : -1;
 }
 
-/** Whatever occupies the slot, in any state from publication to free: to look at, not to send through. */
+/**
+ * Whatever occupies the slot, in any state from publication to free: to look at, not to send through. In sections
+ * of CPU 0, which frees slots between its sections: what it sees stays. Another CPU looks up what is attached.
+ */
 export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
   const net = netOf(s);
   const at = slot(net, index);

@@ -215,7 +215,11 @@ export class Taps {
     if (first !== undefined) this.#unlink(tap, first);
     this.#linked.delete(tap);
     await this.#control.grace.wait();
-    while (this.poll(128) > 0);
+    // Nobody pushes into it any more; others are the pump's.
+    const onPacket = this.#open.get(tap)!;
+    for (let k = 0; k < this.#net.arena.plan.config.cpus; k++) {
+      while (this.#deliver(tap, k, onPacket, 128) > 0);
+    }
     this.#open.delete(tap);
     this.#control.heap.free(tap, "epoch callback");
   }

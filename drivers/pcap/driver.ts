@@ -8,15 +8,7 @@
  */
 import type { Stats } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import {
-  type Batch,
-  defineDriver,
-  type Dev,
-  type Driver,
-  type IfChange,
-  SoftcError,
-  type StandardSchema,
-} from "../../core/device/mod.ts";
+import { defineDriver, type Driver, SoftcError, type StandardSchema } from "../../core/device/mod.ts";
 import { type Capture, LINKTYPE_ETHERNET } from "./format.ts";
 import { readCapture } from "./reader.ts";
 import { type Recorded, Replay } from "./_replay.ts";
@@ -115,20 +107,20 @@ const pcap: Driver<PcapOptions> = defineDriver({
   api: 1,
   cloner: "pcap",
   options,
-  async attach(dev: Dev<PcapOptions>) {
+  async attach(dev) {
     const { file, speed = 1, loop = 1 } = dev.options;
     const frames = select(await read(String(file)), dev.options);
     dev.ifnet({ type: "ether" });
     dev.link(true);
     return { replay: new Replay(dev, frames, speed === "full" ? 0 : speed, loop === true ? Infinity : loop) };
   },
-  set({ replay }, { up }: IfChange) {
+  set({ replay }, { up }) {
     if (up === true) replay.play();
     if (up === false) replay.pause();
   },
   stop({ replay }) {
     replay.pause();
   },
-  transmit: (_sc, batch: Batch) => batch.freeAll(),
+  transmit: (_sc, batch) => batch.freeAll(),
 });
 export default pcap;

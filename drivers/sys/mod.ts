@@ -47,6 +47,7 @@ const ASYNC = {
 
 /** Why a call failed. */
 export class SysError extends Error {
+  /** Its name. */
   override readonly name = "SysError";
 
   /** Names the call and its errno. */

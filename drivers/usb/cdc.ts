@@ -151,7 +151,8 @@ class Cdc {
       else this.#free.push(t);
       if (sent === before) break;
     }
-    this.#blocked = sent < n;
+    // Sticky: what one sender's call finds room for, another's packets may wait for.
+    if (sent < n) this.#blocked = true;
     return sent;
   }
 
@@ -243,7 +244,13 @@ class Cdc {
       }
     }
     if (b.length > 0) this.dev.ifInput(b);
-    if (this.#blocked && this.#free.length > 0) this.dev.txWake(0);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (!this.#blocked || this.#free.length === 0) return;
+    this.#blocked = false;
+    this.dev.txWake(0);
   }
 
   /** A stalled endpoint is started again; one that keeps failing is given time. */
@@ -252,7 +259,7 @@ class Cdc {
     const again = (): void => {
       if ((t.endpoint & USB.IN) === 0) {
         this.#free.push(t);
-        if (this.#blocked) this.dev.txWake(0);
+        this.#wake();
       } else if (++this.#failures > PATIENCE) {
         this.#resting.push(t);
         this.#retry.set(RETRY);

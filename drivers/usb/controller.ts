@@ -31,6 +31,7 @@ export class SoftPort implements UsbPort {
   readonly #requests = new Set<(e: UsbError) => void>();
   #scheduled = false;
 
+  /** Makes one. */
   constructor(f: UsbFunction) {
     this.#function = f;
     f.wake = () => this.#schedule();

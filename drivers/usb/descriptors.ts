@@ -38,16 +38,23 @@ export const USB = {
 export interface Endpoint {
   /** Bit 7 = IN. */
   readonly address: number;
+  /** Transfer type, two bits. */
   readonly type: number;
+  /** Bytes of a packet. */
   readonly maxPacket: number;
 }
 
 /** One alternate setting of an interface. */
 export interface Alternate {
+  /** bInterfaceNumber. */
   readonly number: number;
+  /** bAlternateSetting. */
   readonly alternate: number;
+  /** bInterfaceClass. */
   readonly cls: number;
+  /** bInterfaceSubClass. */
   readonly subclass: number;
+  /** Its endpoints. */
   readonly endpoints: Endpoint[];
   /** Class-specific descriptors, whole. */
   readonly extra: Uint8Array[];
@@ -55,7 +62,9 @@ export interface Alternate {
 
 /** A configuration. */
 export interface Configuration {
+  /** wValue. */
   readonly value: number;
+  /** Every setting of every interface, in the order of the block. */
   readonly interfaces: readonly Alternate[];
   /** What was wrong: reading ended there. */
   readonly trouble?: string;
@@ -96,13 +105,19 @@ export function parseConfiguration(block: Uint8Array): Configuration {
 
 /** A CDC Ethernet function that a driver can use. */
 export interface CdcFunction {
+  /** NCM or ECM. */
   readonly kind: "ecm" | "ncm";
+  /** bConfigurationValue. */
   readonly configuration: number;
+  /** The control interface. */
   readonly control: Alternate;
   /** The setting of the data interface that has the endpoints. */
   readonly data: Alternate;
+  /** Packets to the host. */
   readonly bulkIn: Endpoint;
+  /** Packets from the host. */
   readonly bulkOut: Endpoint;
+  /** Notifications, where it has them. */
   readonly notify: Endpoint | undefined;
   /** String index of the MAC address; 0 = none. */
   readonly macString: number;

@@ -6,6 +6,7 @@
 import { defineModule, type ModuleDef } from "../../core/device/mod.ts";
 import { cdc } from "./cdc.ts";
 
+export type { DeviceId, ModuleDef } from "../../core/device/mod.ts";
 export { usbId } from "./cdc.ts";
 export { SoftPort } from "./controller.ts";
 export type { UsbFunction } from "./controller.ts";

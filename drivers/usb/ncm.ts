@@ -73,9 +73,13 @@ export function readBlock(
 export interface BlockLimits {
   /** Bytes of a block from the device, and to it. */
   readonly inSize: number;
+  /** Bytes of a block to the device. */
   readonly outSize: number;
+  /** Frames lie at this alignment, */
   readonly divisor: number;
+  /** and this remainder. */
   readonly remainder: number;
+  /** Alignment of the table. */
   readonly alignment: number;
   /** Frames in a block to it. */
   readonly frames: number;
@@ -102,11 +106,13 @@ export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefine
 
 /** Builds blocks: header, frames, then one table. */
 export class BlockWriter {
+  /** Frames in the block. */
   frames = 0;
   #end = NTH_BYTES;
   #sequence = 0;
   readonly #pairs: Int32Array;
 
+  /** Makes one. */
   constructor(readonly limits: BlockLimits) {
     this.#pairs = new Int32Array(2 * limits.frames);
   }

@@ -11,9 +11,11 @@ import type { Setup } from "./transfer.ts";
 
 /** What the adapter is. */
 export interface NicOptions {
+  /** NCM or ECM. */
   readonly kind: "ecm" | "ncm";
   /** 6 bytes. */
   readonly mac: Uint8Array;
+  /** Serial number; none unless told. */
   readonly serial?: string;
   /** Frames that wait for the host at most; 256 unless told. */
   readonly queue?: number;
@@ -32,10 +34,13 @@ export class SoftNic implements UsbFunction {
   onFrame: (frame: Uint8Array) => void = () => {};
   /** Frames from the host, and frames to it that had no room. */
   received = 0;
+  /** Frames to the host that had no room. */
   dropped = 0;
   /** Blocks and frames of the host that were wrong. */
   mistakes = 0;
+  /** Packet filter that the host has set. */
   filter = 0;
+  /** What it is. */
   readonly options: NicOptions;
   readonly #queue: Uint8Array[] = [];
   readonly #notes: Uint8Array[] = [];
@@ -45,6 +50,7 @@ export class SoftNic implements UsbFunction {
   #linkUp = true;
   #zero = false;
 
+  /** Makes one. */
   constructor(options: NicOptions) {
     this.options = options;
   }

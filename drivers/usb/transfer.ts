@@ -22,11 +22,13 @@ export class Transfer {
   length: number;
   /** Bytes that went over. */
   actual = 0;
+  /** How it ended. */
   status: TransferStatus = "ok";
   /** An OUT transfer of whole packets ends with an empty one. */
   readonly zeroPacket = true;
   /** Completions so far, and submissions: never more of the first than of the second. */
   completions = 0;
+  /** Times that it was given to a device. */
   submissions = 0;
   readonly #state = new Dma(new SharedArrayBuffer(4));
   readonly #done: (t: Transfer) => void;
@@ -67,8 +69,11 @@ export class Transfer {
 export interface Setup {
   /** bmRequestType. */
   readonly type: number;
+  /** bRequest. */
   readonly request: number;
+  /** wValue. */
   readonly value: number;
+  /** wIndex. */
   readonly index: number;
   /** Bytes wanted, for a request that reads. */
   readonly length?: number;
@@ -76,8 +81,10 @@ export interface Setup {
 
 /** What failed of a request. */
 export class UsbError extends Error {
+  /** Its kind. */
   override readonly name = "UsbError";
 
+  /** Makes one. */
   constructor(readonly status: TransferStatus, what: string) {
     super(`${what}: ${status}`);
   }

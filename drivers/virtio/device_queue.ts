@@ -13,7 +13,9 @@ const NOTHING = -1;
 
 /** What the device's side is told. */
 export interface DeviceQueueOptions {
+  /** EVENT_IDX was negotiated. */
   readonly eventIdx: boolean;
+  /** INDIRECT was negotiated. */
   readonly indirect: boolean;
   /** Whether the driver may name these bytes. */
   valid(at: number, len: number): boolean;
@@ -25,11 +27,13 @@ export interface DeviceQueueOptions {
 export class DeviceQueue {
   /** The chain that `next` read: addresses and lengths, readable parts first. */
   readonly at: number[] = [];
+  /** Bytes of each part. */
   readonly len: number[] = [];
   /** Parts of it that the device reads; the rest it writes. */
   readable = 0;
   /** Parts in all. */
   parts = 0;
+  /** The driver made a mistake: nothing is read any more. */
   broken = false;
   /** Heads that the device has. */
   readonly #held: Uint8Array;
@@ -39,6 +43,7 @@ export class DeviceQueue {
   #published = 0;
   #flags = 0;
 
+  /** Makes one. */
   constructor(
     readonly dma: Dma,
     readonly n: number,

@@ -4,9 +4,11 @@
  * @module
  */
 import { defineModule, type ModuleDef } from "../../core/device/mod.ts";
+import { virtioNetMq } from "./multiqueue.ts";
 import { virtioNet } from "./net.ts";
 import { vhost } from "./vhost.ts";
 
+export type { Dma, ModuleDef } from "../../core/device/mod.ts";
 export { DeviceQueue } from "./device_queue.ts";
 export type { DeviceQueueOptions } from "./device_queue.ts";
 export type { VirtioNetOptions } from "./net.ts";
@@ -16,8 +18,9 @@ export { CONFIG, CTRL, DESC, FEATURE, Features, HEADER, queueLayout, STATUS } fr
 export type { Feature } from "./spec.ts";
 export type { Transport } from "./transport.ts";
 export type { VhostOptions } from "./vhost.ts";
+export { Waiters } from "./waiters.ts";
 export { WINDOW, WindowTransport } from "./window.ts";
 
-/** The module: drivers `virtio-net` and `vhost`. */
-const virtio: ModuleDef = defineModule({ name: "virtio", api: 1, drivers: [virtioNet, vhost] });
+/** The module: drivers `virtio-net`, `virtio-net-mq` and `vhost`. */
+const virtio: ModuleDef = defineModule({ name: "virtio", api: 1, drivers: [virtioNet, virtioNetMq, vhost] });
 export default virtio;

@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { type Batch, defineDriver, type Dev, type Driver, SoftcError } from "../../core/device/mod.ts";
-import { BounceBuffers, type Buffers, PacketBuffers } from "./buffers.ts";
-import { completeChecksum } from "./checksum.ts";
-import { CONFIG, CTRL, type Feature, Features, HEADER, queueLayout, STATUS } from "./spec.ts";
-import type { Transport } from "./transport.ts";
+import { defineDriver, type Dev, type Driver, SoftcError } from "../../core/device/mod.ts";
+import { ControlQueue } from "./control.ts";
+import { QueuePair } from "./pair.ts";
+import { CONFIG, CTRL, type Feature, Features, queueLayout, STATUS } from "./spec.ts";
 import { Virtqueue } from "./queue.ts";
+import type { Transport } from "./transport.ts";
 import { Waiters } from "./waiters.ts";
 import { WindowTransport } from "./window.ts";
 
@@ -42,170 +42,8 @@ const WANTED: readonly Feature[] = [
 ];
 const ENTRIES = 256;
 const MTU_MAX = 1958;
-const RX_BUDGET = 64;
 
-/** One pair of queues, on one CPU. */
-export class QueuePair {
-  running = false;
-  #rx: Virtqueue | undefined;
-  #tx: Virtqueue | undefined;
-  #buffers: Buffers | undefined;
-  #features = new Features(0, 0);
-  #parts: number[] = [];
-  readonly #again;
-
-  constructor(
-    readonly dev: Dev,
-    readonly t: Transport,
-    readonly pair: number,
-    readonly trouble: (what: string) => void,
-  ) {
-    this.#again = dev.interrupt(() => this.interrupt());
-    t.listen(pair, () => this.interrupt());
-  }
-
-  /** Takes queues into use: the device may not run yet. */
-  use(rx: Virtqueue, tx: Virtqueue, features: Features, rxBuffer: number): void {
-    const name = `buffers ${this.pair}`;
-    this.#buffers = this.t.bounce
-      ? new BounceBuffers(this.dev, this.t, name, rx.n + tx.n, rxBuffer)
-      : new PacketBuffers(this.dev, rxBuffer);
-    [this.#rx, this.#tx, this.#features] = [rx, tx, features];
-  }
-
-  /** The device runs: gives it buffers to receive into. */
-  start(): void {
-    this.running = true;
-    this.#tx!.disable();
-    this.#refill();
-    if (this.#rx!.enable()) this.#again.ring();
-    this.dev.txWake(this.pair);
-  }
-
-  /** Sends from the front of the batch; returns how many. */
-  transmit(b: Batch): number {
-    if (!this.running) return 0;
-    const tx = this.#tx!;
-    const n = b.length;
-    if (tx.free < n) this.#reclaim();
-    let sent = 0;
-    for (; sent < n && tx.free > 0; sent++) {
-      this.#buffers!.send(b, sent);
-      tx.add(this.#buffers!.at, this.#buffers!.size, false, this.#buffers!.cookie);
-    }
-    if (tx.publish()) this.t.kick(2 * this.pair + 1);
-    // No room: hear of the next completion. One that came meanwhile is taken up in the next turn.
-    if (sent < n && tx.enable()) this.#again.ring();
-    return sent;
-  }
-
-  /** Completions may wait. */
-  interrupt(): void {
-    if (!this.running) return;
-    if (this.#reclaim() > 0) {
-      this.#tx!.disable();
-      this.dev.txWake(this.pair);
-    }
-    const n = this.#receive();
-    if (n > 0) this.#refill();
-    if (n === RX_BUDGET || this.#rx!.enable()) this.#again.ring();
-    const broken = this.#rx!.broken ?? this.#tx!.broken;
-    if (broken !== undefined) {
-      this.running = false;
-      this.trouble(broken);
-    }
-  }
-
-  /** The device has acked its reset: every buffer comes back. */
-  release(): number {
-    this.running = false;
-    if (this.#parts.length > 0) this.#dropParts();
-    const back = (this.#tx?.drain((c) => this.#buffers!.drop(c)) ?? 0) +
-      (this.#rx?.drain((c) => this.#buffers!.drop(c)) ?? 0);
-    this.#buffers?.dropSpare();
-    this.#rx = this.#tx = this.#buffers = undefined;
-    return back;
-  }
-
-  #reclaim(): number {
-    const tx = this.#tx!;
-    let n = 0;
-    for (let c = tx.take(); c >= 0; c = tx.take(), n++) this.#buffers!.sent(c);
-    return n;
-  }
-
-  #refill(): void {
-    const rx = this.#rx!;
-    const buffers = this.#buffers!;
-    while (rx.free > 0 && buffers.post()) rx.add(buffers.at, buffers.size, true, buffers.cookie);
-    if (rx.publish()) this.t.kick(2 * this.pair);
-  }
-
-  #receive(): number {
-    const rx = this.#rx!;
-    const b = this.dev.gather();
-    let taken = 0;
-    for (; taken < RX_BUDGET; taken++) {
-      const cookie = rx.take();
-      if (cookie < 0) break;
-      if (this.#parts.length > 0) this.#part(b, cookie, rx.len);
-      else this.#packet(b, cookie, rx.len);
-    }
-    if (b.length > 0) this.dev.ifInput(b, this.pair);
-    return taken;
-  }
-
-  /** A packet, or the first part of one. */
-  #packet(b: Batch, cookie: number, len: number): void {
-    const { dma } = this.t;
-    const at = this.#buffers!.address(cookie);
-    const buffers = len < HEADER.BYTES
-      ? 0
-      : dma.u8[at + HEADER.numBuffers]! | dma.u8[at + HEADER.numBuffers + 1]! << 8;
-    const wanted = this.#features.has("MRG_RXBUF") ? buffers : 1;
-    if (len < HEADER.BYTES + 14 && wanted <= 1 || wanted === 0) return this.#bad(cookie);
-    if (dma.u8[at + HEADER.flags]! & HEADER.NEEDS_CSUM && wanted === 1) {
-      if (
-        !this.#features.has("GUEST_CSUM") ||
-        !completeChecksum(dma.u8, at, at + HEADER.BYTES, len - HEADER.BYTES)
-      ) return this.#bad(cookie);
-    }
-    if (wanted > 1) this.#parts = [cookie, len, wanted - 1, len];
-    else this.#buffers!.deliver(b, cookie, len - HEADER.BYTES);
-  }
-
-  /** A further part: appended to the first, whose buffer holds a whole packet. [cookie, bytes, parts to come] */
-  #part(b: Batch, cookie: number, len: number): void {
-    const parts = this.#parts;
-    const { u8 } = this.t.dma;
-    const first = this.#buffers!.address(parts[0]!);
-    const from = this.#buffers!.address(cookie);
-    if (parts[1]! + len <= HEADER.BYTES + 1984) u8.copyWithin(first + parts[1]!, from, from + len);
-    parts[1]! += len;
-    parts[2]!--;
-    this.#buffers!.drop(cookie);
-    if (parts[2]! > 0) return;
-    this.#parts = [];
-    const whole = parts[1]! - HEADER.BYTES;
-    const csum = (u8[first + HEADER.flags]! & HEADER.NEEDS_CSUM) !== 0;
-    if (whole > 1984 || whole < 14 || (csum && !completeChecksum(u8, first, first + HEADER.BYTES, whole))) {
-      return this.#bad(parts[0]!);
-    }
-    this.#buffers!.deliver(b, parts[0]!, whole);
-  }
-
-  #bad(cookie: number): void {
-    this.dev.count("rx_bad");
-    this.#buffers!.drop(cookie);
-  }
-
-  #dropParts(): void {
-    this.#buffers!.drop(this.#parts[0]!);
-    this.#parts = [];
-  }
-}
-
-/** A virtio network device: what its home CPU keeps. */
+/** A virtio network device: what its home CPU keeps. The pairs are those of this CPU. */
 export class VirtioNet {
   readonly pairs: QueuePair[] = [];
   features: Features = new Features(0, 0);
@@ -213,10 +51,12 @@ export class VirtioNet {
   mtu = 1500;
   /** Pairs that the device has. */
   maxPairs = 1;
-  #ctrl: { queue: Virtqueue; at: number; index: number } | undefined;
-  readonly #waiters = new Waiters();
-  #recovering = false;
-  #stopped = false;
+  #control: ControlQueue | undefined;
+  readonly waiters = new Waiters();
+  /** Pairs that were started. */
+  started = 0;
+  #recovery: Promise<void> | undefined;
+  stopped = false;
   readonly entries: number;
 
   constructor(readonly dev: Dev<VirtioNetOptions | undefined>, readonly t: Transport) {
@@ -259,13 +99,15 @@ export class VirtioNet {
     }
     if (features.has("CTRL_VQ")) {
       const index = 2 * this.maxPairs;
-      this.#ctrl = { queue: await this.queue(index, dev.cpu), at: t.memory("commands", 256), index };
+      const queue = await this.queue(index, dev.cpu);
+      this.#control = new ControlQueue(t, queue, index, features.has("INDIRECT"), this.waiters, dev.signal);
     }
     const status = STATUS.ACKNOWLEDGE | STATUS.DRIVER | STATUS.FEATURES_OK | STATUS.DRIVER_OK;
     if ((await t.setStatus(status) & STATUS.DRIVER_OK) === 0 && !t.gone) this.#refuse("it does not start");
     if (pairs > 1 && !await this.command(CTRL.MQ, CTRL.MQ_PAIRS_SET, [pairs & 255, pairs >> 8])) {
       this.#refuse(`it refuses ${pairs} pairs`);
     }
+    this.started = pairs;
     await this.#link();
   }
 
@@ -287,31 +129,9 @@ export class VirtioNet {
     this.dev.ifnet({ type: "ether", mtu: Math.min(mtu, 1500), ...(mac === undefined ? {} : { mac }) });
   }
 
-  /** Sends a command through the control queue; whether the device said OK. One at a time. */
+  /** Sends a command through the control queue; whether the device said OK. */
   async command(cls: number, cmd: number, data: readonly number[]): Promise<boolean> {
-    const c = this.#ctrl;
-    if (c === undefined) return false;
-    const { u8 } = this.t.dma;
-    const [body, ack, table] = [c.at + 64, c.at + 128, c.at + 160];
-    u8.set([cls, cmd], c.at);
-    u8.set(data, body);
-    u8[ack] = CTRL.ERR;
-    c.queue.addChain(
-      [{ at: c.at, len: 2, write: false }, { at: body, len: data.length, write: false }, {
-        at: ack,
-        len: 1,
-        write: true,
-      }],
-      0,
-      this.features.has("INDIRECT") ? table : undefined,
-    );
-    if (c.queue.publish()) this.t.kick(c.index);
-    // A device that has gone answers no more: asked again, never spun on.
-    while (c.queue.take() < 0) {
-      if (this.t.gone || c.queue.broken !== undefined || this.dev.signal.aborted) return false;
-      if (!c.queue.enable()) await this.#waiters.wait();
-    }
-    return u8[ack] === CTRL.OK;
+    return await this.#control?.command(cls, cmd, data) ?? false;
   }
 
   /** A change of flags. */
@@ -325,43 +145,48 @@ export class VirtioNet {
 
   /** Resets the device, then takes every buffer back. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    for (const p of this.pairs) p.running = false;
+    this.stopped = true;
+    await this.#recovery;
     await this.#reset();
-    const back = this.pairs.reduce((n, p) => n + p.release(), 0);
-    this.dev.count("buffers_returned", back);
+    await this.release();
+  }
+
+  /** The device has acked its reset: buffers come back on every CPU. */
+  release(): void | Promise<void> {
+    this.dev.count("buffers_returned", this.pairs.reduce((n, p) => n + p.release(), 0));
+  }
+
+  /** The device runs: every CPU gives it buffers. */
+  run(): void | Promise<void> {
+    for (const p of this.pairs) p.start();
   }
 
   /** Something is wrong with the device: reset, and start again. */
   recover(why: string): void {
-    if (this.#recovering || this.#stopped) return;
-    this.#recovering = true;
+    if (this.#recovery !== undefined || this.stopped) return;
     this.dev.log.warn(`reset: ${why}`);
     this.dev.count("resets");
-    void this.dev.task(async () => {
-      for (const p of this.pairs) p.running = false;
+    this.#recovery = this.dev.task(async () => {
       await this.#reset();
-      for (const p of this.pairs) p.release();
-      if (!this.#stopped && !this.t.gone) {
-        await this.negotiate();
-        await this.start(this.pairs.length);
-        // Stopped meanwhile: the way out takes the queues back.
-        if (!this.#stopped) { for (const p of this.pairs) p.start(); }
-      }
-    }).catch((e: Error) => this.dev.log.warn(`reset failed: ${e.message}`)).then(() => {
-      this.#recovering = false;
+      await this.release();
+      if (this.stopped || this.t.gone) return;
+      await this.negotiate();
+      await this.start(this.started);
+      await this.run();
+    }).catch((e: Error) => this.dev.log.warn(`reset failed: ${e.message}`)).finally(() => {
+      this.#recovery = undefined;
     });
   }
 
   #changed(): void {
-    this.#waiters.wake();
-    if (!this.#stopped && !this.#recovering && !this.t.gone) {
+    this.waiters.wake();
+    if (!this.stopped && this.#recovery === undefined && !this.t.gone) {
       this.dev.task(() => this.#configChanged()).catch(() => {});
     }
   }
 
   async #configChanged(): Promise<void> {
-    if (!this.pairs.some((p) => p.running)) return;
+    if (this.started === 0) return;
     if ((await this.t.status() & STATUS.NEEDS_RESET) !== 0) this.recover("the device asks for it");
     else await this.#link();
   }
@@ -373,7 +198,7 @@ export class VirtioNet {
 
   async #reset(): Promise<void> {
     while (!this.t.gone && await this.t.setStatus(0) !== 0) {
-      await this.#waiters.wait();
+      await this.waiters.wait();
     }
   }
 
@@ -386,7 +211,7 @@ export class VirtioNet {
 }
 
 /** The transport of a device: a live object, or the window of a software device. */
-function transport(dev: Dev<VirtioNetOptions | undefined>): Transport {
+export function transport(dev: Dev<VirtioNetOptions | undefined>): Transport {
   return dev.resource as Transport | undefined ?? new WindowTransport(dev as Dev);
 }
 
@@ -403,7 +228,7 @@ export const virtioNet: Driver<VirtioNetOptions | undefined> = defineDriver({
       sc.pairs.push(new QueuePair(dev as Dev, sc.t, 0, (why) => sc.recover(why)));
       await sc.start(1);
       sc.declare();
-      sc.pairs[0]!.start();
+      await sc.run();
       return sc;
     } catch (e) {
       await sc.stop();

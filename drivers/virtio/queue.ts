@@ -20,12 +20,15 @@ const NONE = -1;
 
 /** What {@linkcode Virtqueue} negotiated. */
 export interface QueueOptions {
+  /** EVENT_IDX was negotiated. */
   readonly eventIdx: boolean;
 }
 
 /** One part of a chain. */
 export interface Segment {
+  /** Where it is. */
   readonly at: number;
+  /** Bytes of each part. */
   readonly len: number;
   /** The device writes it. Readable parts come first. */
   readonly write: boolean;
@@ -51,6 +54,7 @@ export class Virtqueue {
   #used = 0;
   #flags = 0;
 
+  /** Makes one. */
   constructor(
     readonly dma: Dma,
     readonly n: number,

@@ -34,6 +34,7 @@ export type Feature = keyof typeof FEATURE;
 
 /** A set of features: 64 bits as two words. */
 export class Features {
+  /** Makes one. */
   constructor(readonly low: number, readonly high: number) {}
 
   /** The set of the named ones. */

@@ -9,7 +9,7 @@
  * @module
  */
 import { type Dev, type Dma, SoftcError } from "../../core/device/mod.ts";
-import { CONFIG, Features, queueLayout } from "./spec.ts";
+import { CONFIG, Features, queueLayout, STATUS } from "./spec.ts";
 import type { Transport } from "./transport.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -46,6 +46,11 @@ export const WINDOW = {
   driverCpu: 144,
   queue: 148,
   QUEUE_BYTES: 20,
+  /** Between the CPUs of the driver: the phase that the home CPU is in, and how many have followed. */
+  phase: 336,
+  followed: 340,
+  /** One of them found the device wrong. */
+  broken: 344,
   /** Doorbells: to the device one for each queue, then one for the status; to the driver the same. */
   toDevice: 384,
   toDriver: 512,
@@ -63,6 +68,7 @@ export class WindowTransport implements Transport {
   readonly #at: number;
   readonly #waiters = new Waiters();
 
+  /** Makes one. */
   constructor(dev: Dev) {
     this.#dev = dev;
     this.dma = dev.dma;
@@ -96,12 +102,14 @@ export class WindowTransport implements Transport {
   }
 
   status(): Promise<number> {
-    return Promise.resolve(this.gone ? 0 : this.dma.load(this.#at + WINDOW.status));
+    const found = this.dma.load(this.#at + WINDOW.broken) === 0 ? 0 : STATUS.NEEDS_RESET;
+    return Promise.resolve(this.gone ? 0 : this.dma.load(this.#at + WINDOW.status) | found);
   }
 
   async setStatus(value: number): Promise<number> {
     const asked = (this.#get(WINDOW.asked) + 1) | 0;
     this.#set(WINDOW.driverCpu, this.#dev.cpu);
+    if (value === 0) this.dma.store(this.#at + WINDOW.broken, 0);
     this.#set(WINDOW.wanted, value);
     this.dma.store(this.#at + WINDOW.asked, asked);
     this.#dev.kick(this.#get(WINDOW.cpu), this.#bell(WINDOW.toDevice, WINDOW_QUEUES));
@@ -133,6 +141,42 @@ export class WindowTransport implements Transport {
     const at = WINDOW.queue + i * WINDOW.QUEUE_BYTES;
     [n, desc, avail, used, cpu].forEach((v, k) => this.#set(at + 4 * k, v));
     return Promise.resolve();
+  }
+
+  /** Where a queue is that the home CPU has enabled: entries, and the addresses of its parts. */
+  queueAt(i: number): [n: number, desc: number, avail: number, used: number] {
+    const at = WINDOW.queue + i * WINDOW.QUEUE_BYTES;
+    return [this.#get(at), this.#get(at + 4), this.#get(at + 8), this.#get(at + 12)];
+  }
+
+  /** A CPU of the driver found the device wrong: the home CPU hears it as if the device had said so. */
+  needsReset(): void {
+    this.dma.store(this.#at + WINDOW.broken, 1);
+    this.#dev.kick(this.#get(WINDOW.driverCpu), this.#bell(WINDOW.toDriver, WINDOW_QUEUES));
+  }
+
+  /** Home CPU, before any other follows: the first phase. */
+  begin(): void {
+    this.dma.store(this.#at + WINDOW.phase, 0);
+  }
+
+  /** The phase that the home CPU is in. */
+  get phase(): number {
+    return this.dma.load(this.#at + WINDOW.phase);
+  }
+
+  /** A CPU has followed; the home CPU hears of it. */
+  follow(): void {
+    this.dma.add(this.#at + WINDOW.followed, 1);
+    this.#dev.kick(this.#get(WINDOW.driverCpu), this.#bell(WINDOW.toDriver, WINDOW_QUEUES));
+  }
+
+  /** Home CPU: the next phase. Resolves when `cpus` CPUs have followed, or `givenUp` says so. */
+  async advance(cpus: number, waiters: Waiters, givenUp: () => boolean): Promise<void> {
+    this.dma.store(this.#at + WINDOW.followed, 0);
+    this.dma.add(this.#at + WINDOW.phase, 1);
+    for (let k = 0; k < cpus; k++) this.#dev.kick(k, this.#bell(WINDOW.toDriver, 2 * k));
+    while (this.dma.load(this.#at + WINDOW.followed) < cpus && !givenUp()) await waiters.wait();
   }
 
   kick(i: number): void {

@@ -9,7 +9,9 @@ import { DROP_TEXT, type DropReason } from "@softc/softc";
 import { count, duration, Screen } from "./paint.ts";
 import { type DemoOptions, type Outcome, run } from "./scenario.ts";
 
-const HELP = `Two vnets, real traffic between them, a move and an unload at full rate; then the books.
+const HELP =
+  `Two vnets, real traffic between them, a router, devices that come and go, a move and an unload at full rate;
+then the books.
 
 Usage: deno task demo [--seconds N] [--cpus N] [--json]
 
@@ -45,7 +47,7 @@ function parse(args: readonly string[]): Args {
   return { seconds, cpus, json: values.json === true, help: values.help === true };
 }
 
-function toJSON({ report, gracePeriods, moves, replayed, leaks }: Outcome): object {
+function toJSON({ report, gracePeriods, moves, replayed, leaks, ping, virtio, usb, host }: Outcome): object {
   const { sent, delivered, dropped, unaccounted, perCpu } = report;
   return {
     sent,
@@ -56,6 +58,10 @@ function toJSON({ report, gracePeriods, moves, replayed, leaks }: Outcome): obje
     gracePeriods,
     vmove: moves,
     replayed,
+    ping,
+    virtio,
+    usb,
+    host,
     cpus: perCpu.length,
     perCpu,
   };

@@ -1,30 +1,29 @@
 /**
  * What the demo shows, on softc's public API alone: two vnets, real traffic between them over two CPUs, a plugin,
- * a move and an unload while every CPU sends.
+ * devices that come and go, a move and an unload while every CPU sends.
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   boot,
   discard,
   ifCloneCreate,
-  type Ifnet,
   ifVmove,
   type Kernel,
-  type Ledger,
   type Pktgen,
   pktgen,
   type ShutdownReport,
-  type Vnet,
   vnetCreate,
 } from "@softc/softc";
 import { readCapture } from "@softc/softc/drivers/pcap";
-import { readFileSync } from "node:fs";
+import { type Crossed, type Hosted, hosted, type Replugged, usb, virtio } from "./devices.ts";
+import { bar, datagram, ECHO, type Lab, measure, up, watch } from "./lab.ts";
 import { count, duration, rate, type Screen } from "./paint.ts";
+import { type PingReport, pings } from "./router.ts";
 
 const CAPTURE = new URL("../data/linux.pcapng", import.meta.url);
-const ECHO = new URL("../echo/echo.ts", import.meta.url);
 
 /** How the demo runs. */
 export interface DemoOptions {
@@ -44,18 +43,14 @@ export interface Outcome {
   readonly report: ShutdownReport;
   readonly gracePeriods: number;
   readonly moves: Moves;
+  readonly ping: PingReport;
+  readonly virtio: Crossed;
+  readonly usb: Replugged;
+  readonly host: Hosted;
   /** Frames of the capture that were replayed, and that arrived in the other vnet. */
   readonly replayed: { readonly sent: number; readonly arrived: number };
   /** What the kernel still had running after its shutdown, and what nobody freed. */
   readonly leaks: readonly string[];
-}
-
-/** Everything that the steps share. */
-interface Lab {
-  readonly k: Kernel;
-  readonly screen: Screen;
-  readonly left: Vnet;
-  readonly right: Vnet;
 }
 
 /** Runs it all; the kernel is down afterwards, whatever happens. */
@@ -68,9 +63,13 @@ export async function run(o: DemoOptions, screen: Screen): Promise<Outcome> {
       `${o.cpus} CPU${o.cpus > 1 ? "s" : ""} in ${duration((performance.now() - started) * 1e6)}`,
     );
     const lab = await build(k, screen);
-    const replayed = await replay(lab, o.seconds * 0.3);
+    const replayed = await replay(lab, o.seconds * 0.2);
+    const ping = await pings(lab);
     await fullRate(lab, o.seconds * 0.2);
-    const moves = await moveAndUnload(lab, o.seconds * 0.5);
+    const crossed = await virtio(lab, o.seconds * 0.1);
+    const replugged = await usb(lab, o.seconds * 0.1);
+    const moves = await moveAndUnload(lab, o.seconds * 0.3);
+    const host = await hosted(lab, o.seconds * 0.1);
     const report = await k.shutdown();
     const { workers, waits, timers } = k.inspect();
     const leaks = [...report.leaks, ...report.wedged, ...workers, ...waits, ...timers];
@@ -79,7 +78,17 @@ export async function run(o: DemoOptions, screen: Screen): Promise<Outcome> {
       "shutdown",
       `every interface, module and CPU: ${report.wedged.length} wedged, ${running} still running`,
     );
-    return { report, gracePeriods: k.gracePeriods, moves, replayed, leaks };
+    return {
+      report,
+      gracePeriods: k.gracePeriods,
+      moves,
+      ping,
+      virtio: crossed,
+      usb: replugged,
+      host,
+      replayed,
+      leaks,
+    };
   } finally {
     await k.shutdown();
   }
@@ -87,7 +96,9 @@ export async function run(o: DemoOptions, screen: Screen): Promise<Outcome> {
 
 /** Two vnets with a loopback each, every module loaded on every CPU. */
 async function build(k: Kernel, screen: Screen): Promise<Lab> {
-  for (const driver of ["loopback", "epair", "pcap"]) await k.modules.load(`softc:${driver}`);
+  for (const driver of ["loopback", "epair", "pcap", "virtio", "usb"]) {
+    await k.modules.load(`softc:${driver}`);
+  }
   await k.modules.load(ECHO);
   const names = k.modules.list().map((m) => m.name).join(", ");
   screen.step("modules", `${names}; echo is a plugin from ${screen.paint("bold", "examples/echo/echo.ts")}`);
@@ -97,17 +108,6 @@ async function build(k: Kernel, screen: Screen): Promise<Lab> {
     await up(v, "lo");
   }
   return { k, screen, left, right };
-}
-
-/** Makes what a cloner makes, and brings it up. */
-async function up(
-  v: Vnet,
-  cloner: string,
-  o?: Parameters<typeof ifCloneCreate>[2],
-): Promise<[Ifnet, ...Ifnet[]]> {
-  const made = await ifCloneCreate(v, cloner, o);
-  for (const i of made) await i.up();
-  return made;
 }
 
 /** A real capture comes in on pcap0 of "left", leaves through a pair, and is received in "right" on another CPU. */
@@ -143,7 +143,8 @@ async function replay({ k, screen, left, right }: Lab, seconds: number): Promise
 }
 
 /** Every CPU sends as fast as it can: run to completion, through a pair, and through rings to one home CPU. */
-async function fullRate({ k, screen, left }: Lab, seconds: number): Promise<void> {
+async function fullRate(lab: Lab, seconds: number): Promise<void> {
+  const { k, screen, left } = lab;
   const frame = datagram();
   const ways: readonly [name: string, what: string][] = [
     ["lo0", "loopback, on each CPU"],
@@ -152,38 +153,9 @@ async function fullRate({ k, screen, left }: Lab, seconds: number): Promise<void
   ];
   for (const [name, what] of ways) {
     const ifnet = k.ifnets.find((i) => i.name === name && i.vnet === left)!;
-    const { rate: r, lost } = await measure(
-      k,
-      screen,
-      name,
-      { vnet: left, ifnet, frame },
-      seconds / ways.length,
-    );
+    const { rate: r, lost } = await measure(lab, name, { vnet: left, ifnet, frame }, seconds / ways.length);
     screen.step("traffic", `${r.padStart(9)}  ${name.padEnd(8)} ${what}${lost}`);
   }
-}
-
-/** Sends for a while; answers the rate of what went well, and what did not. */
-async function measure(
-  k: Kernel,
-  screen: Screen,
-  name: string,
-  o: Parameters<typeof pktgen>[0],
-  seconds: number,
-): Promise<{ rate: string; lost: string }> {
-  const before = await k.ledger();
-  const start = performance.now();
-  const generator = await pktgen(o);
-  await watch(screen, name, start, seconds, () => "");
-  await generator.stop();
-  const after = await k.ledger();
-  const took = (performance.now() - start) / 1000;
-  const dropped = drops(after) - drops(before);
-  const share = dropped / (after.sent - before.sent) * 100;
-  return {
-    rate: rate(after.delivered - before.delivered, took),
-    lost: dropped === 0 ? "" : screen.paint("dim", ` (${share.toFixed(0)} % had no room)`),
-  };
 }
 
 /** The plugin's interface goes back and forth between the vnets, then its module goes, while every CPU sends. */
@@ -222,46 +194,8 @@ async function moveAndUnload({ k, screen, left, right }: Lab, seconds: number): 
   return moves;
 }
 
-/** Lets time pass with progress shown; `between` is done over and over meanwhile. */
-async function watch(
-  screen: Screen,
-  name: string,
-  start: number,
-  seconds: number,
-  text: () => string,
-  between?: () => Promise<void>,
-): Promise<void> {
-  const end = start + seconds * 1000;
-  let shown = 0;
-  for (let now = start; now < end; now = performance.now()) {
-    if (now - shown > 80) {
-      screen.progress(name, `${bar((now - start) / (end - start))} ${text()}`);
-      shown = now;
-    }
-    await between?.();
-    await sleep(between === undefined ? Math.min(80, end - now) : 5);
-  }
-}
-
-function bar(part: number): string {
-  const full = Math.round(Math.min(1, part) * 24);
-  return "█".repeat(full) + "░".repeat(24 - full);
-}
-
-function drops(l: Ledger): number {
-  return Object.values(l.dropped).reduce((x, y) => x + y, 0);
-}
-
 function summary(ns: readonly number[]): Moves {
   const sorted = ns.toSorted((x, y) => x - y);
   const us = (n: number | undefined) => Math.round((n ?? 0) / 100) / 10;
   return { count: ns.length, p50Us: us(sorted[sorted.length >> 1]), maxUs: us(sorted.at(-1)) };
-}
-
-/** A UDP datagram to the echo port (RFC 862), 64 bytes, right to its checksum. */
-function datagram(): Uint8Array {
-  const f = new Uint8Array(64);
-  f.set([0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1, 0x08, 0, 0x45, 0, 0, 50, 0, 0, 0, 0, 64, 17, 0x66, 0xb9]);
-  f.set([10, 0, 0, 1, 10, 0, 0, 2, 0x12, 0x34, 0, 7, 0, 30, 0, 0], 26);
-  return f;
 }

@@ -14,7 +14,6 @@
  * @module
  */
 import {
-  type Batch,
   defineDriver,
   type Dev,
   type Driver,
@@ -74,7 +73,7 @@ const echo: Driver<EchoOptions> = defineDriver({
   queues: "per-cpu",
   options,
   shared,
-  attach(dev: Dev<EchoOptions, Fields>) {
+  attach(dev) {
     dev.ifnet({ type: "ether" });
     dev.link(true);
     const share = Math.ceil((dev.options.perSecond ?? 1000) * REFILL / 1000);
@@ -86,8 +85,8 @@ const echo: Driver<EchoOptions> = defineDriver({
     refill.set(REFILL);
     return {};
   },
-  open: (dev: Dev<EchoOptions, Fields>, shared: Shared<Fields>): Local => ({ dev, shared }),
-  transmit({ dev, shared }: Local, batch: Batch) {
+  open: (dev, shared): Local => ({ dev, shared }),
+  transmit({ dev, shared }, batch) {
     const n = batch.length;
     let allowed = claim(shared, n);
     let limited = 0;

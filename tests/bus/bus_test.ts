@@ -211,6 +211,26 @@ Deno.test("a replug while the last unplug is under way waits for it", () =>
     assertEquals(k.ifnets.length, 1);
   }));
 
+Deno.test("a replug while the last unplug waits for a move gets its name all the same", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const b = await vnetCreate(k.vnet0, "b");
+    const g = gate();
+    const resource = plug();
+    const id = { bus: "test", address: "1", vendor: 1, serial: "S" };
+    const d = await k.devices.plug(id, { resource });
+    await d.ifnets[0]!.set({ name: "keep" });
+    resource.gate = g.promise;
+    const moved = ifVmove(d.ifnets[0]!, b).catch(() => {});
+    assert(await poll(() => resource.log.includes("reassign"), 5000));
+    const gone = k.devices.unplug(d);
+    const again = k.devices.plug(id);
+    g.open();
+    await Promise.all([moved, gone]);
+    const [nic] = (await again).ifnets;
+    assertEquals([nic!.name, nic!.vnet.name], ["keep", "vnet0"]);
+  }));
+
 Deno.test("a device that hangs off an interface goes with it", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);

@@ -99,6 +99,21 @@ Deno.test("why a module cannot be unloaded is told by name", () =>
     assertEquals((await call("DELETE", "/api/module/null?mode=drain")).status, 204);
   }));
 
+Deno.test("a device is plugged in, explained and pulled out", () =>
+  withApi({}, async ({ call }) => {
+    const plugged = await call("POST", "/api/dev", { bus: "test", address: "0", vendor: 1 });
+    assertEquals([plugged.status, plugged.body.name, plugged.body.ifnets], [201, "test:0", []]);
+    assertEquals(
+      (await call("POST", "/api/dev", { bus: "test", address: "0" })).body.code,
+      "SOFTC_DEV_EXISTS",
+    );
+    assertEquals((await call("GET", "/api/dev")).body.length, 1);
+    assertEquals((await call("GET", "/api/dev/test:0/explain")).body.name, "test:0");
+    assertEquals((await call("DELETE", "/api/dev/test:0")).status, 204);
+    assertEquals((await call("DELETE", "/api/dev/test:0")).body.code, "SOFTC_DEV_GONE");
+    assertEquals((await call("GET", "/api/dev")).body, []);
+  }));
+
 Deno.test("traffic runs, shows in ledger and metrics, and stops", () =>
   withApi({}, async ({ call }) => {
     await call("POST", "/api/module", { module: "softc:epair" });

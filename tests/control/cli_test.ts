@@ -136,6 +136,42 @@ Deno.test("explain knows every error code, drop reason and state", async () => {
   }
 });
 
+Deno.test("a UNIX socket is the owner's alone, and the commands reach it", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await withApi({ socket: `${folder}/softc.sock` }, async ({ server: { url, token } }) => {
+      assertEquals(url, `unix:${folder}/softc.sock`);
+      assertEquals((await Deno.stat(`${folder}/softc.sock`)).mode! & 0o777, 0o600);
+      const session = `${folder}/session.json`;
+      await Deno.writeTextFile(session, JSON.stringify({ url, token, pid: 0 }));
+      assertEquals((await softc("vnet", "create", "a", "--session", session)).code, 0);
+      const { out } = await softc("vnet", "list", "--json", "--session", session);
+      assertEquals(JSON.parse(out).length, 2);
+      await Deno.writeTextFile(session, JSON.stringify({ url, token: "wrong", pid: 0 }));
+      assertEquals((await softc("vnet", "list", "--session", session)).code, 3);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a port in use is told", () =>
+  withApi({}, async ({ server }) => {
+    const session = await Deno.makeTempFile();
+    const { code, err } = await softc(
+      "start",
+      "--cpus",
+      "1",
+      "--port",
+      new URL(server.url).port,
+      "--session",
+      session,
+    );
+    assertEquals(code, 3);
+    assertStringIncludes(err, "SOFTC_API_LISTEN");
+    await Deno.remove(session);
+  }));
+
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`start runs a lab with its API, and ${signal} leaves nothing behind`, async () => {
     const folder = await Deno.makeTempDir();

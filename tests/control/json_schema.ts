@@ -146,5 +146,6 @@ function typeFits(type: string | string[], v: Json): boolean {
   if (type === "array") return Array.isArray(v);
   if (type === "object") return typeof v === "object" && v !== null && !Array.isArray(v);
   if (type === "integer") return Number.isSafeInteger(v);
-  return typeof v === type;
+  const actual: string = typeof v;
+  return actual === type;
 }

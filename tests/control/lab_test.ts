@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { applyLab } from "../../control/lab/apply.ts";
-import { labOf, planLab } from "../../control/lab/plan.ts";
+import { planLab } from "../../control/lab/plan.ts";
+import { labOf } from "../../control/lab/units.ts";
+import { ping } from "../../vnet/mod.ts";
 import { type Lab, parseLab } from "../../control/mod.ts";
 import type { System } from "../../control/system.ts";
 import { ifCloneCreate, ifVmove, SoftcError } from "../../mod.ts";
-import { type Api, withApi } from "./helper.ts";
+import { type Api, type Json, withApi } from "./helper.ts";
 
 const lab = (o: object): Lab => parseLab(JSON.stringify(o));
 const lines = (s: System, l: Lab): string[] => planLab(s, l).map((x) => x.text);
@@ -208,6 +210,78 @@ Deno.test("the system as a lab: applying it does nothing", () =>
     assert((await call("DELETE", "/api/lab")).body.steps.length > 5);
     assertEquals((await call("GET", "/api/if")).body, []);
   }));
+
+Deno.test("addresses and routes: packets find their way through a router", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    const before = state(api);
+    const three = lab({
+      vnets: {
+        left: { routes: [{ to: "0.0.0.0/0", via: "10.1.0.254" }] },
+        router: { forwarding: true },
+        right: { routes: [{ to: "10.1.0.0/24", via: "10.2.0.254" }] },
+      },
+      links: [
+        {
+          name: "l",
+          ends: [{ vnet: "left", addresses: ["10.1.0.1/24", "2001:db8:0:0::1/64"] }, {
+            vnet: "router",
+            addresses: ["10.1.0.254/24"],
+          }],
+        },
+        {
+          name: "r",
+          ends: [{ vnet: "right", addresses: ["10.2.0.1/24"] }, {
+            vnet: "router",
+            addresses: ["10.2.0.254/24"],
+          }],
+        },
+      ],
+    });
+    await applyLab(system, three);
+    const reply = await ping(system.vnet("left"), "10.2.0.1", { count: 1 });
+    assertEquals(reply.received, 1);
+    assertEquals(lines(system, three), []);
+    assertEquals(
+      (await api.call("POST", "/api/lab/diff", (await api.call("GET", "/api/lab")).body)).body.steps,
+      [],
+    );
+
+    // One address and one route differ; a move takes its addresses along.
+    const moved = structuredClone(three) as Record<string, Json>;
+    moved.links[0].ends[0].addresses = ["10.1.0.2/24"];
+    assertEquals(lines(system, moved as Lab), [
+      "- route 0.0.0.0/0 via 10.1.0.254 in left",
+      "- 10.1.0.1/24 on left:la",
+      "- 2001:db8::1/64 on left:la",
+      "+ 10.1.0.2/24 on left:la",
+      "+ route 0.0.0.0/0 via 10.1.0.254 in left",
+    ]);
+    const total = lines(system, EMPTY).length;
+    const declared = labOf(system);
+    for (let k = 0; k < total - 1; k++) {
+      const stop = new AbortController();
+      let seen = 0;
+      const e = await assertRejects(
+        () => applyLab(system, EMPTY, { signal: stop.signal, onStep: () => seen++ === k && stop.abort() }),
+        SoftcError,
+      );
+      assertEquals(e.state, "as before", e.message);
+      assertEquals(sorted(labOf(system)), sorted(declared), `after step ${k}`);
+    }
+    await applyLab(system, moved as Lab);
+    assertEquals((await ping(system.vnet("right"), "10.1.0.2", { count: 1 })).received, 1);
+    await applyLab(system, EMPTY);
+    assertEquals(state(api), before);
+  }));
+
+/** A lab whose lists are in one order. */
+function sorted(l: Lab): unknown {
+  return JSON.parse(
+    JSON.stringify(l),
+    (_, v) => Array.isArray(v) ? v.map((x) => JSON.stringify(x)).sort() : v,
+  );
+}
 
 Deno.test("every example lab fits the schema", () => {
   const folder = new URL("../../examples/", import.meta.url);

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
-import { type Device } from "../../core/device/device.ts";
+import { assert, assertEquals } from "@std/assert";
+import type { Device } from "../../core/device/device.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import {
   boot,
   type BootOptions,
   ifCloneCreate,
   type Ifnet,
+  isSoftcError,
   type Kernel,
   type Ledger,
   type Module,
@@ -64,7 +65,8 @@ export async function withHosts(
       async rogue(vice, host = {}, spin) {
         const module = await k.modules.load(plugin("rogue"), { host: { deadline: 500, ...host } });
         const [rogue] = await ifCloneCreate(k.vnet0, "rogue", { options: { vice, spin } });
-        await rogue.up();
+        // A vice may be quicker than the flag.
+        await rogue.up().catch((e) => assert(isSoftcError(e, "SOFTC_IF_GONE"), String(e)));
         return { module, rogue };
       },
     };

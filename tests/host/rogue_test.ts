@@ -7,7 +7,7 @@ import {
   type Kernel,
   type Module,
 } from "../../mod.ts";
-import { freshCounters, plugin, type Rig, send, until, withHosts } from "./rig.ts";
+import { freshCounters, type Rig, send, until, withHosts } from "./rig.ts";
 
 /** An inline interface with traffic on every CPU: what a rogue in a host must not disturb. */
 async function bystander(k: Kernel): Promise<{ passes(): Promise<void>; stop(): Promise<unknown> }> {
@@ -109,12 +109,13 @@ Deno.test("a flood of packets, log lines, link changes and counters is bounded a
     assert(logs.length <= 101 * seconds(), `${logs.length} lines`);
     const names = Object.keys(await freshCounters(rogue));
     assert(names.length <= 64 + 4, `${names.length} counters`);
+    assert((await freshCounters(rogue))["host.muted"]! > 0, "nothing was muted");
     const n = await k.ledger();
     assertEquals(n.unaccounted, 0);
     await ifCloneDestroy(rogue);
     await calm.stop();
-    await events.return?.(undefined);
-    await Promise.race([listening, new Promise((r) => setTimeout(r, 50))]);
+    events.close();
+    await listening;
     assert(links < 10_000, `${links} link events`);
   });
 });
@@ -136,7 +137,8 @@ Deno.test("a late attach is refused by name, a late set too; the kernel waits fo
     await ifCloneDestroy(good);
     await calm.passes();
     await calm.stop();
-  }, { threads: 8000, faults: [] });
+    // A set that never settles cannot be stopped after: said, and ended with the host.
+  }, { threads: 8000, faults: ["SOFTC_DRIVER_THREW", "SOFTC_ARENA_LEAK"] });
 });
 
 Deno.test("a host that does not stop an interface keeps its section, and nothing else of the kernel's", async () => {
@@ -171,31 +173,29 @@ Deno.test("packets that a hosted driver keeps for good are reported when its hos
 
 for (const vice of ["scribble", "nonsense"] as const) {
   Deno.test(`${vice} over the border and the host's own memory: the kernel's books close, its neighbours go on`, async () => {
-    for (let round = 0; round < 3; round++) {
-      const codes: string[] = [];
-      const expected: string[] = [];
-      await withHosts(async (rig) => {
-        const { k } = rig;
-        const calm = await bystander(k);
-        const { rogue, module } = await rig.rogue(vice, { deadline: 300 });
-        const sender = await send(k.vnet0, rogue);
-        await until(
-          "the host is given up, or it has scribbled for a while",
-          () => module.state === "gone",
-          3000,
-        )
-          .catch(() => {});
-        await sender.stop();
-        await calm.passes();
-        if (module.state !== "gone") await k.modules.unload(module, { mode: "force" }).catch(() => {});
-        await until("the module is gone", () => module.state === "gone");
-        await calm.passes();
-        await calm.stop();
-        codes.push(...rig.codes());
-        expected.push(...codes);
-        assert(codes.every((c) => /^SOFTC_(HOST|DRIVER|ARENA)_/.test(c)), codes.join(" "));
-      }, { cpus: 2, faults: expected, threads: 8000 });
-    }
+    const codes: string[] = [];
+    const expected: string[] = [];
+    await withHosts(async (rig) => {
+      const { k } = rig;
+      const calm = await bystander(k);
+      const { rogue, module } = await rig.rogue(vice, { deadline: 300 });
+      const sender = await send(k.vnet0, rogue);
+      await until(
+        "the host is given up, or it has scribbled for a while",
+        () => module.state === "gone",
+        3000,
+      )
+        .catch(() => {});
+      await sender.stop();
+      await calm.passes();
+      if (module.state !== "gone") await k.modules.unload(module, { mode: "force" }).catch(() => {});
+      await until("the module is gone", () => module.state === "gone");
+      await calm.passes();
+      await calm.stop();
+      codes.push(...rig.codes());
+      expected.push(...codes);
+      assert(codes.every((c) => /^SOFTC_(HOST|DRIVER|ARENA)_/.test(c)), codes.join(" "));
+    }, { cpus: 2, faults: expected, threads: 8000 });
   });
 }
 

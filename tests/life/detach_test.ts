@@ -135,7 +135,8 @@ for (const hook of ["transmit", "timer", "interrupt", "stop", "destroy", "close"
       const perCpu = hook === "close";
       const options = {
         fail: [hook],
-        ...(hook === "timer" ? { timer: 1 } : {}),
+        // Armed in attach: late enough to fire after publication, which a fault would prevent.
+        ...(hook === "timer" ? { timer: 300 } : {}),
         ...(hook === "interrupt" ? { interrupt: true } : {}),
       };
       const [i] = await ifCloneCreate(k.vnet0, perCpu ? "probes" : "probe", {

@@ -13,7 +13,7 @@
  * @module
  */
 import { explore, replay } from "../../testing/mod.ts";
-import { litmusFile, museum, type MuseumRow, runLitmus } from "./museum.ts";
+import { litmusFile, museum, type MuseumRow, partFile, parts, runLitmus } from "./museum.ts";
 import { type MutantRow, runMutants } from "./mutants.ts";
 
 interface Arguments {
@@ -102,6 +102,17 @@ for (const id of museum().filter((m) => o.only === undefined || m === o.only)) {
   rows.push(r);
   if (!o.json) console.log(row(r));
 }
+let broken = 0;
+if (o.only === undefined) {
+  for (const part of parts()) {
+    const r = await explore(partFile(part), { bound: o.bound ?? (part === "bells" ? 3 : 2), max: o.max });
+    if (r.violation !== undefined) broken++;
+    const says = r.violation === undefined
+      ? `none found, exhaustive to ${r.bound} preemptions, ${r.schedules} schedules`
+      : `VIOLATED: ${r.violation.kind}: ${r.violation.message}\n${r.violation.trace}`;
+    if (!o.json) console.log(`part ${part.padEnd(30)}  ${says}`);
+  }
+}
 let mutants: MutantRow[] = [];
 if (o.mutants) {
   mutants = await runMutants((m) => {
@@ -123,7 +134,7 @@ if (o.json) {
       legacy,
       softc: softc && { violations: softc.violations, schedules: softc.schedules, bound: softc.bound },
     })),
-    mutants: mutants.map(({ name, caught, by }) => ({ name, caught, by })),
+    mutants: mutants.map(({ name, caught, by, equivalent }) => ({ name, caught, by, equivalent })),
   }));
 } else {
   const expressed = rows.filter((r) => r.reason === undefined);

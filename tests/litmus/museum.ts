@@ -33,6 +33,16 @@ export function litmusFile(id: string): string {
   return new URL(`./races/${id}.ts`, import.meta.url).href;
 }
 
+/** Parts that every race stands on, explored by themselves. */
+export function parts(): string[] {
+  return ["ring", "mail", "sleep", "sleep2", "bells", "depot", "refs", "grace", "graces"];
+}
+
+/** URL of a part's file. */
+export function partFile(name: string): string {
+  return new URL(`./parts/${name}.ts`, import.meta.url).href;
+}
+
 /** Runs one race: the stored schedule on the legacy side, every schedule up to the bound on softc's. */
 export async function runLitmus(
   id: string,

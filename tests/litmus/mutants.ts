@@ -1,16 +1,248 @@
-/** Mutants. @module */
+/**
+ * Mutants: the tree with one small mistake, which some scenario must notice.
+ *
+ * Two kinds: generated ones, from every door site of the functions in `SITES` (drop the call, make it plain,
+ * split a compare-and-swap, swap it with the next statement), and source patches. Each is applied to a copy of
+ * the tree; nothing of them is in shipped code.
+ *
+ * @module
+ */
+import { PATCHES } from "./patches.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+/** What a copy holds. */
+const TREE = ["core", "vnet", "drivers", "kernel", "testing", "tests/litmus"];
+
+/** A change of one file: `find` matches exactly once. */
+export interface Patch {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Scenarios that are asked, most likely first. */
+  readonly asked: readonly string[];
+  /** Why nothing that can be seen changes. */
+  readonly equivalent?: string;
+}
 
 /** How one mutant went. */
 export interface MutantRow {
   readonly name: string;
   readonly caught: boolean;
-  /** Litmus or test that caught it. */
+  /** Scenario that caught it, how, and with how many preemptions. */
   readonly by: string;
   /** Why it changes nothing that can be seen. */
   readonly equivalent?: string;
 }
 
-/** Runs every mutant. */
-export function runMutants(_each: (m: MutantRow) => void): Promise<MutantRow[]> {
-  return Promise.resolve([]);
+/** Functions whose door sites are mutated, and the scenarios that are asked about each. */
+const SITES: readonly { readonly file: string; readonly from: string; readonly asked: readonly string[] }[] =
+  [
+    { file: "core/epoch/epoch.ts", from: "  enter(): void {", asked: ["R24", "R08", "R06"] },
+    { file: "core/epoch/epoch.ts", from: "  exit(): void {", asked: ["R24", "R08", "R06"] },
+    { file: "core/memory/ring.ts", from: "export function ringRoom", asked: ["ring"] },
+    { file: "core/memory/ring.ts", from: "export function ringPush", asked: ["ring"] },
+    { file: "core/memory/ring.ts", from: "export function ringReady", asked: ["ring"] },
+    { file: "core/memory/ring.ts", from: "export function ringWaits", asked: ["ring"] },
+    { file: "core/memory/ring.ts", from: "export function ringRelease", asked: ["ring"] },
+    { file: "core/cpu/mailbox.ts", from: "  #put(words", asked: ["mail", "sleep"] },
+    { file: "core/cpu/mailbox.ts", from: "  next(): Mail", asked: ["mail", "sleep"] },
+    { file: "core/cpu/mailbox.ts", from: "  waits(): boolean", asked: ["mail", "sleep"] },
+    { file: "core/cpu/cpu.ts", from: "  ring(k: number): void", asked: ["sleep", "sleep2", "bells"] },
+    { file: "core/cpu/cpu.ts", from: "  lieDown(): number", asked: ["sleep", "sleep2", "bells"] },
+    { file: "core/memory/mbuf.ts", from: "  #pop(stack", asked: ["depot"] },
+    { file: "core/memory/mbuf.ts", from: "  #push(stack", asked: ["depot"] },
+    { file: "core/net/ref.ts", from: "export function ifTryRef", asked: ["refs", "R06", "R07"] },
+    { file: "core/net/ref.ts", from: "export function dropRef", asked: ["R07", "R06"] },
+    { file: "core/net/ref.ts", from: "export function tryKill", asked: ["R07", "R06"] },
+    {
+      file: "core/net/section.ts",
+      from: "export function ifnetByIndexAttached",
+      asked: ["R08", "R01", "R15"],
+    },
+    { file: "core/net/section.ts", from: "export function ifnetByHandle", asked: ["R04"] },
+    { file: "core/net/section.ts", from: "function found(", asked: ["R08", "R01"] },
+    { file: "core/net/interfaces.ts", from: "  link(e: IfEntry", asked: ["R08", "R15", "R05"] },
+    { file: "core/net/interfaces.ts", from: "  unlink(e: IfEntry", asked: ["R08", "R04", "R01"] },
+    { file: "core/net/interfaces.ts", from: "  hangAfdata(", asked: ["R15", "R08"] },
+    { file: "core/net/interfaces.ts", from: "  takeAfdata(", asked: ["R08", "R01"] },
+    { file: "core/net/tap.ts", from: "  attach(index", asked: ["R24"] },
+    { file: "core/net/tap.ts", from: "  #unlink(tap", asked: ["R24"] },
+    { file: "core/net/state.ts", from: "export function transition", asked: ["R10", "R15", "R06"] },
+    { file: "core/net/state.ts", from: "export function tryTransition", asked: ["R10", "R06"] },
+  ];
+
+/** Text from an anchor to the end of its function. */
+function body(text: string, anchor: string): string {
+  const at = text.indexOf(anchor);
+  if (at < 0) throw new Error(`no "${anchor}"`);
+  const indent = /^ */.exec(anchor)![0];
+  const end = text.indexOf(`\n${indent}}`, at);
+  return text.slice(at, end + indent.length + 2);
+}
+
+/** Every generated mutant of a function. */
+function generate(text: string, site: typeof SITES[number]): Patch[] {
+  const fn = body(text, site.from);
+  const lines = fn.split("\n");
+  const short = /#?\w+(?=\()/.exec(site.from)?.[0] ?? site.from.replace("export function ", "").trim();
+  const patches: Patch[] = [];
+  const add = (what: string, changed: readonly string[]): void => {
+    patches.push({
+      name: `${site.file}: ${short}: ${what}`,
+      file: site.file,
+      find: fn,
+      replace: changed.join("\n"),
+      asked: site.asked,
+    });
+  };
+  lines.forEach((line, i) => {
+    const changed = (to: string, next = lines[i + 1]): string[] =>
+      lines.flatMap((l, k) => k === i ? [to] : k === i + 1 ? [next!] : [l]);
+    const text = line.trim();
+    // Not asked: the count of copies that a tap missed, and whether it wants dropped packets too.
+    if (/missed|TAP\.drops/.test(text)) return;
+    if (/^(store|set|add|notify)\(.*\);$/.test(text)) {
+      add(`drop ${text}`, changed(""));
+      const next = lines[i + 1]?.trim() ?? "";
+      if (/^[\w.#]+(\(.*\)| = .*);$/.test(next) && !next.startsWith("return")) {
+        add(`swap ${text}`, lines.flatMap((l, k) => k === i ? [lines[i + 1]!] : k === i + 1 ? [line] : [l]));
+      }
+    }
+    if (/\bstore\(/.test(text)) add(`plain ${text}`, changed(line.replace(/\bstore\(/, "set(")));
+    if (/\bload\(/.test(text)) add(`plain ${text}`, changed(line.replace(/\bload\(/, "get(")));
+    const cas = /\bcas\(([^,]+), ([^,]+), (.*), ([^,]+)\) === /.exec(line);
+    if (cas !== null) {
+      // Load, compare, then store: not in one piece.
+      const split = `((v: number) => (v === ${cas[3]} && store(${cas[1]}, ${cas[2]}, ${cas[4]}), v))(load(${
+        cas[1]
+      }, ${cas[2]})) === `;
+      add(`split ${text}`, changed(line.slice(0, cas.index) + split + line.slice(cas.index + cas[0].length)));
+    }
+    if (/^add\(/.test(text)) {
+      const m = /^(\s*)add\(([^,]+), ([^,]+), (.*)\);$/.exec(line);
+      if (m !== null) {
+        add(`split ${text}`, changed(`${m[1]}store(${m[2]}, ${m[3]}, load(${m[2]}, ${m[3]}) + ${m[4]});`));
+      }
+    }
+  });
+  return patches;
+}
+
+/** Every mutant. */
+export function mutants(): Patch[] {
+  const generated = SITES.flatMap((s) => generate(Deno.readTextFileSync(new URL(s.file, ROOT)), s));
+  const judged = generated.map((p) => {
+    const why = EQUIVALENT.find(([name]) => name.test(p.name))?.[1];
+    return why === undefined ? p : { ...p, equivalent: why };
+  });
+  return [...judged, ...PATCHES];
+}
+
+/** Generated mutants that change nothing that can be seen: part of their name, and the reason. */
+const EQUIVALENT: readonly (readonly [RegExp, string])[] = [
+  [
+    /ring\.ts: ringRoom: (drop|swap) set/,
+    "a hint of the consumer's index: without it the true one is loaded more often",
+  ],
+  [
+    /ring\.ts: ringReady: (drop|swap) set/,
+    "a hint of the producer's index: without it the true one is loaded more often",
+  ],
+  [
+    /link: plain const gencnt = load/,
+    "CPU 0 alone writes gencnt, and it is CPU 0 that reads its own word here",
+  ],
+  [/unlink: swap store/, "the list of names is CPU 0's own: no other CPU can see which went first"],
+  [/hangAfdata: plain/, "published by the atomic store of gencnt that follows in the same piece of code"],
+  [/takeAfdata: plain const/, "CPU 0 alone writes the word, and it is CPU 0 that reads it here"],
+  [
+    /takeAfdata: (drop|plain) store/,
+    "behind unlink and a grace period nobody reads the word before it is written again",
+  ],
+  [
+    /tap\.ts: attach: (plain|swap) store\(a, tap/,
+    "published by the atomic store of the list's word that follows",
+  ],
+  [/tap\.ts: attach: swap store\(a, first/, "the map of linked taps is CPU 0's own"],
+  [/tap\.ts: #unlink: plain .*load\(/, "CPU 0 alone writes the list, and it is CPU 0 that reads it here"],
+  [/state\.ts: \w+: split/, "only CPU 0 changes a state word, in one piece of code: nobody can come between"],
+  [
+    /tryKill: split if/,
+    "behind the grace period a count of 0 stays 0: references are only taken of what is attached",
+  ],
+];
+
+/** Runs every mutant on a copy of the tree. */
+export async function runMutants(each: (m: MutantRow) => void, only?: string): Promise<MutantRow[]> {
+  const copy = await Deno.makeTempDir({ prefix: "softc-mutants-" });
+  const rows: MutantRow[] = [];
+  try {
+    for (const folder of TREE) copyTree(new URL(`${folder}/`, ROOT).pathname, `${copy}/${folder}`);
+    Deno.copyFileSync(new URL("mod.ts", ROOT), `${copy}/mod.ts`);
+    // The tree as it is must pass, or being caught would mean nothing.
+    const all = [...new Set(mutants().flatMap((p) => p.asked))];
+    const broken = await kill(copy, all);
+    if (broken !== "") throw new Error(`the tree without a mutant is caught by ${broken}`);
+    for (const p of mutants().filter((p) => only === undefined || p.name.includes(only))) {
+      const path = `${copy}/${p.file}`;
+      const text = Deno.readTextFileSync(path);
+      const found = text.split(p.find).length - 1;
+      let row: MutantRow;
+      if (found !== 1) row = { name: p.name, caught: false, by: `its text was found ${found} times` };
+      else {
+        Deno.writeTextFileSync(path, text.replace(p.find, () => p.replace));
+        Deno.writeTextFileSync(path, imports(Deno.readTextFileSync(path)));
+        const by = p.equivalent === undefined ? await kill(copy, p.asked) : "";
+        row = { name: p.name, caught: by !== "", by, ...(p.equivalent && { equivalent: p.equivalent }) };
+        Deno.writeTextFileSync(path, text);
+      }
+      rows.push(row);
+      each(row);
+    }
+  } finally {
+    await Deno.remove(copy, { recursive: true });
+  }
+  return rows;
+}
+
+/** A mutant may use a door that its file did not import. */
+function imports(text: string): string {
+  return text.replace(
+    /import \{([^}]*)\} from "(\.\.\/)doors\/arena\.ts";/,
+    (_all, names: string, up: string) => {
+      const all = new Set([
+        ...names.split(",").map((n) => n.trim()).filter(Boolean),
+        "get",
+        "load",
+        "set",
+        "store",
+      ]);
+      return `import { ${[...all].join(", ")} } from "${up}doors/arena.ts";`;
+    },
+  );
+}
+
+function copyTree(from: string, to: string): void {
+  Deno.mkdirSync(to, { recursive: true });
+  for (const entry of Deno.readDirSync(from)) {
+    if (entry.isDirectory) copyTree(`${from}/${entry.name}`, `${to}/${entry.name}`);
+    else if (entry.name.endsWith(".ts")) Deno.copyFileSync(`${from}/${entry.name}`, `${to}/${entry.name}`);
+  }
+}
+
+/** Who notices: "" when nobody does. */
+async function kill(copy: string, asked: readonly string[]): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--no-config", `${copy}/tests/litmus/kill.ts`, ...asked],
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(120_000),
+  });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder().decode(stdout).trim();
+  if (code === 0) return "";
+  return text !== ""
+    ? text
+    : `${asked[0]} (${new TextDecoder().decode(stderr).trim().split("\n")[0] || "no end"})`;
 }

@@ -37,6 +37,8 @@ interface Setup {
   readonly host?: VhostOptions;
   readonly nic?: VirtioNetOptions;
   readonly debug?: boolean;
+  /** A pair on every CPU. */
+  readonly mq?: boolean;
 }
 
 async function withLink(o: Setup, body: (l: Link) => Promise<void>): Promise<ShutdownReport> {
@@ -47,13 +49,17 @@ async function withLink(o: Setup, body: (l: Link) => Promise<void>): Promise<Shu
   try {
     await k.modules.load("softc:virtio");
     const [a, b] = [await vnetCreate(k.vnet0, "a"), await vnetCreate(k.vnet0, "b")];
-    const [host] = await ifCloneCreate(b, "vhost", { cpu: cpus - 1, options: o.host });
+    const [host] = await ifCloneCreate(b, "vhost", {
+      cpu: cpus - 1,
+      options: { ...(o.mq === true ? { pairs: cpus } : {}), ...o.host },
+    });
     await host.up();
     const device = await k.devices.plug(
-      { bus: "virtio", device: 1, address: "0", serial: "V1" },
+      { bus: "virtio", device: 1, address: "0", serial: "V1", ...(o.mq === true ? { multiqueue: 1 } : {}) },
       { parent: host, vnet: a, cpu: 0, options: o.nic },
     );
     assertEquals(device.state, "attached", k.devices.explain(device).join("\n"));
+    assertEquals(device.driver, o.mq === true ? "virtio-net-mq" : "virtio-net");
     const nic = device.ifnets[0]!;
     await nic.up();
     const cross: Link["cross"] = async (from, len, mark) => {
@@ -64,13 +70,16 @@ async function withLink(o: Setup, body: (l: Link) => Promise<void>): Promise<Shu
           if (p.direction === "in" && p.bytes[0] === mark) got = p.bytes;
         },
       });
-      source.vnet.section((s) => {
-        const batch = mAlloc(s, 1, len);
-        const bytes = batch.bytes(0);
-        for (let i = 0; i < len; i++) bytes[i] = i * 7 & 255;
-        bytes[0] = mark;
-        return ifOutput(s, ifunit(s, source.name)!, batch);
-      });
+      const put = (): boolean =>
+        source.vnet.section((s) => {
+          const batch = mAlloc(s, 1, len);
+          const bytes = batch.bytes(0);
+          for (let i = 0; i < len; i++) bytes[i] = i * 7 & 255;
+          bytes[0] = mark;
+          return ifOutput(s, ifunit(s, source.name)!, batch) === 1;
+        });
+      // After full traffic the queue may still be full.
+      assert(await poll(put, 5000), `${from} takes no packet; ${logs.join("; ")}`);
       assert(await poll(() => got !== undefined, 5000), `no packet from ${from}; ${logs.join("; ")}`);
       await tap.close();
       return got!;
@@ -181,40 +190,67 @@ async function traffic(l: Link, body: () => Promise<void>): Promise<void> {
   await Promise.all(streams.map((s) => s.stop()));
 }
 
-Deno.test("a device that asks for a reset gets one, every buffer comes back, and traffic goes on", () =>
-  withLink({ cpus: 2, host: { breakAfter: 1000 }, debug: false }, async (l) => {
+for (const mq of [false, true]) {
+  const what = mq ? "a pair on every CPU" : "one pair";
+  Deno.test(`${what}: a device that asks for a reset gets one, every buffer comes back, and traffic goes on`, () =>
+    withLink({ cpus: 2, mq, host: { breakAfter: 1000 }, debug: false }, async (l) => {
+      await traffic(l, async () => {
+        assert(await poll(() => l.logs.some((x) => x.includes("the device asks for it")), 5000), "no reset");
+        const { ipackets } = l.host.counters;
+        assert(
+          await poll(() => l.host.counters.ipackets > ipackets + 2000, 5000),
+          "no traffic after the reset",
+        );
+        const rx = l.nic.counters.ipackets;
+        assert(
+          await poll(() => l.nic.counters.ipackets > rx + 2000, 5000),
+          "nothing received after the reset",
+        );
+      });
+      await l.cross("nic", 100, 77);
+    }).then(() => {}));
+
+  Deno.test(`${what}: unplugged in full traffic, plugged back in: name and vnet come back, nothing is lost uncounted`, () =>
+    withLink({ cpus: 2, mq, debug: false }, async (l) => {
+      await l.nic.set({ name: "uplink", mtu: 1400 });
+      await traffic(l, async () => {
+        let { device } = l;
+        for (let i = 0; i < 5; i++) {
+          await l.k.devices.unplug(device);
+          assertEquals(device.state, "gone");
+          device = await l.k.devices.plug(device.id, { parent: l.host, cpu: 0 });
+          const nic = device.ifnets[0]!.toJSON();
+          assertEquals([nic.name, nic.vnet, nic.mtu, nic.flags.includes("UP")], ["uplink", "a", 1400, true]);
+          const before = l.host.counters.ipackets;
+          assert(
+            await poll(() => l.host.counters.ipackets > before + 500, 5000),
+            "no traffic after the replug",
+          );
+        }
+      });
+    }).then(() => {}));
+}
+
+Deno.test("a pair on every CPU: each CPU sends through its own queue and hears its own interrupts", () =>
+  withLink({ cpus: 2, mq: true, debug: false }, async (l) => {
     await traffic(l, async () => {
-      assert(await poll(() => l.logs.some((x) => x.includes("the device asks for it")), 5000), "no reset");
-      const { ipackets } = l.host.counters;
-      assert(
-        await poll(() => l.host.counters.ipackets > ipackets + 2000, 5000),
-        "no traffic after the reset",
-      );
-      const rx = l.nic.counters.ipackets;
-      assert(await poll(() => l.nic.counters.ipackets > rx + 2000, 5000), "nothing received after the reset");
+      const before = l.host.counters.ipackets;
+      assert(await poll(() => l.host.counters.ipackets > before + 5000, 5000));
     });
-    await l.cross("nic", 100, 77);
+    assertEquals(l.nic.toJSON().queues, 0, "no rings: run to completion");
+    await l.cross("nic", 100, 50);
+    await l.cross("host", 100, 51);
   }).then(() => {}));
 
-Deno.test("unplugged in full traffic, plugged back in: name and vnet come back, nothing is lost uncounted", () =>
-  withLink({ cpus: 2, debug: false }, async (l) => {
-    await l.nic.set({ name: "uplink", mtu: 1400 });
-    await traffic(l, async () => {
-      let { device } = l;
-      for (let i = 0; i < 5; i++) {
-        await l.k.devices.unplug(device);
-        assertEquals(device.state, "gone");
-        device = await l.k.devices.plug(device.id, { parent: l.host, cpu: 0 });
-        const nic = device.ifnets[0]!.toJSON();
-        assertEquals([nic.name, nic.vnet, nic.mtu, nic.flags.includes("UP")], ["uplink", "a", 1400, true]);
-        const before = l.host.counters.ipackets;
-        assert(
-          await poll(() => l.host.counters.ipackets > before + 500, 5000),
-          "no traffic after the replug",
-        );
-      }
-    });
-  }).then(() => {}));
+Deno.test("a driver for a pair on every CPU refuses a device that has too few", async () => {
+  const k = await boot({ cpus: 2, debug: true });
+  await k.modules.load("softc:virtio");
+  const [host] = await ifCloneCreate(k.vnet0, "vhost", { options: { pairs: 1 } });
+  const d = await k.devices.plug({ bus: "virtio", device: 1, address: "0", multiqueue: 1 }, { parent: host });
+  assert(k.devices.explain(d).some((line) => line.includes("1 pairs")), k.devices.explain(d).join("\n"));
+  const { leaks, unaccounted } = await k.shutdown();
+  assertEquals([leaks, unaccounted], [[], 0]);
+});
 
 Deno.test("the device's end destroyed in full traffic takes the driver's end with it", () =>
   withLink({ cpus: 2, debug: false }, async (l) => {

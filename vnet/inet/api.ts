@@ -33,7 +33,9 @@ import { VnetInet } from "./vnet_inet.ts";
 export interface InetAddress {
   /** As text, with its prefix length: `10.0.0.1/24`. */
   readonly prefix: string;
+  /** As text, without the length. */
   readonly address: string;
+  /** Of IPv4 or IPv6. */
   readonly family: 4 | 6;
   /** Whether it is tried for duplicates, in use, or gone. */
   readonly state: "tentative" | "assigned" | "gone";
@@ -214,11 +216,13 @@ export function inetAddresses(i: Ifnet): InetAddress[] {
 
 /** A route of a vnet. */
 export interface InetRoute {
+  /** Where it leads to: `10.0.0.0/24`. */
   readonly prefix: string;
   /** The next router; none when the destination is on the link. */
   readonly gateway: string | undefined;
   /** The interface's name; none when it rejects. */
   readonly ifnet: string | undefined;
+  /** What it is: to ourselves, onto a link, to all of a link, set by hand, to nowhere. */
   readonly kind: "local" | "link" | "broadcast" | "static" | "reject";
   /** Takes a static or rejecting route away. False when it was gone or belongs to an address. */
   remove(): boolean;
@@ -314,9 +318,11 @@ export function inetRoutes(v: Vnet): InetRoute[] {
 
 /** A neighbour of an interface. */
 export interface InetNeighbour {
+  /** Its IP address. */
   readonly address: string;
   /** `02:00:00:00:00:01`; none while it is not known. */
   readonly mac: string | undefined;
+  /** What is known of it. */
   readonly state: NeighbourState;
 }
 

@@ -371,6 +371,7 @@ export class InetControl implements Source {
     }
     age.ms += TICK;
     const state = load(a, e + LLE.state);
+    if (state > ND.incomplete && load(a, e + LLE.hold) !== 0) this.#release(i, e);
     if (state === ND.incomplete || state === ND.probe) {
       if (age.ms < RETRANS) return;
       age.ms = 0;
@@ -389,6 +390,15 @@ export class InetControl implements Source {
         neighbourAge(a, i.neigh, e, ND.stale, ND.probe);
       }
     }
+  }
+
+  /** Sends what was parked in the moment when the entry was aged (neighbour.ts, 5). */
+  #release(i: IfInet, e: number): void {
+    this.inSection(i.vnet, (st) => {
+      const p = this.ifp(st, i);
+      const { state, macHigh, macLow } = this.view(i, e);
+      if (p !== undefined && state > ND.incomplete) st.sendHeld(p, e, ...this.#key(e), macHigh, macLow);
+    });
   }
 
   #key(e: number): Address {

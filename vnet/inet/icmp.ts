@@ -45,14 +45,7 @@ const QUOTE4 = 576 - 28;
 const QUOTE6 = 1280 - 48;
 
 /** An ICMP message to an address of this vnet. `ip` and `body` are offsets. Consumes the packet. */
-export function icmpInput(
-  st: Stack,
-  id: number,
-  p: AttachedIfp,
-  ip: number,
-  body: number,
-  group: boolean,
-): void {
+export function icmpInput(st: Stack, id: number, ip: number, body: number, group: boolean): void {
   const { u8 } = st;
   const len = ip + at16(u8, ip + 2) - body;
   if (len < 8) return st.drop(id, DROP.malformed);

@@ -32,22 +32,23 @@ export function ip4Input(st: Stack, id: number, p: AttachedIfp, data: number, to
   const ip = st.at(id) + ETHER;
   // What is behind the packet is the link's padding.
   st.setLen(id, ETHER + at16(u8, ip + 2));
+  const looped = st.looped(id);
   const source = wordAt(u8, ip + 12);
   const destination = wordAt(u8, ip + 16);
   if (source >>> 28 >= 14) return st.drop(id, DROP.malformed);
-  if ((source >>> 24 === 127 || destination >>> 24 === 127) && !fromLoop(st, p, u8, ip - ETHER)) {
+  if ((source >>> 24 === 127 || destination >>> 24 === 127) && !looped && !isLoop(st, p)) {
     return st.drop(id, DROP.filtered);
   }
   if (sourceRouted(u8, ip)) return st.drop(id, DROP.filtered);
   if (isMulticast(AF.inet, destination)) {
     const member = (destination & 0xfffffff) === 1 ||
       st.findAddress(data, ADDR_KIND.group, destination, 0, 0, 0) !== 0;
-    return member ? local(st, id, p, ip, true) : st.drop(id, DROP.nosocket);
+    return member ? local(st, id, ip, true) : st.drop(id, DROP.nosocket);
   }
-  if (destination === -1) return local(st, id, p, ip, true);
+  if (destination === -1) return local(st, id, ip, true);
   const flags = st.route(AF.inet, destination, 0, 0, 0);
-  if (flags >= 0 && (flags & RTF.local) !== 0) return local(st, id, p, ip, false);
-  if (flags >= 0 && (flags & RTF.broadcast) !== 0 && st.rIf === p) return local(st, id, p, ip, true);
+  if (flags >= 0 && (flags & RTF.local) !== 0) return local(st, id, ip, false);
+  if (flags >= 0 && (flags & RTF.broadcast) !== 0 && st.rIf === p) return local(st, id, ip, true);
   if (!st.forwards(AF.inet)) return st.drop(id, DROP.nosocket);
   // A frame to all that carries a packet to one is not passed on (RFC 1812 5.3.4).
   if (!toUs || source === 0 || destination === 0 || linkLocal4(source) || linkLocal4(destination)) {
@@ -60,11 +61,9 @@ function linkLocal4(w: number): boolean {
   return w >>> 16 === 0xa9fe;
 }
 
-/** What the stack sent to itself, or a loopback interface: both addresses of the frame are the interface's own. */
-function fromLoop(st: Stack, p: AttachedIfp, u8: Uint8Array, at: number): boolean {
-  if (get(st.a, st.net.arena.ifnetAt(p) + IFNET.type) === IFT.loop) return true;
-  for (let i = 0; i < 6; i++) if (u8[at + i] !== u8[at + 6 + i]) return false;
-  return true;
+/** A loopback interface. */
+function isLoop(st: Stack, p: AttachedIfp): boolean {
+  return get(st.a, st.net.arena.ifnetAt(p) + IFNET.type) === IFT.loop;
 }
 
 /** Loose and strict source route (RFC 791 3.1): refused, as everywhere today. */
@@ -104,7 +103,7 @@ function forward(st: Stack, id: number, ip: number, flags: number): void {
   else st.emit(id, AF.inet);
 }
 
-function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean): void {
+function local(st: Stack, id: number, ip: number, group: boolean): void {
   const { u8 } = st;
   if ((at16(u8, ip + 6) & (MF | 0x1fff)) !== 0) {
     const block = load(st.a, st.vnetAt + VINET.fragments);
@@ -113,7 +112,7 @@ function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean
   const body = ip + (u8[ip]! & 15) * 4;
   switch (u8[ip + 9]!) {
     case IPPROTO.icmp:
-      return icmpInput(st, id, p, ip, body, group);
+      return icmpInput(st, id, ip, body, group);
     case IPPROTO.udp:
       return udp4(st, id, ip, body, group);
     default:

@@ -88,6 +88,8 @@ function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean
   const end = ip + 40 + at16(u8, ip + 4);
   let next = u8[ip + 6]!;
   let at = ip + 40;
+  /** Where `next` was read. */
+  let field = ip + 6;
   for (let k = 0; k < MAX_EXTENSIONS; k++) {
     if (next === IPPROTO.icmp6) return icmp6Input(st, id, p, ip, at, end);
     if (next === IPPROTO.udp) return udp6(st, id, p, ip, at, end, group);
@@ -95,7 +97,7 @@ function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean
     // Fragments of IPv6 are not put together here: a stated limit.
     if (next === NEXT.fragment) return st.drop(id, DROP.fragment);
     if (next !== NEXT.hopByHop && next !== NEXT.destination && next !== NEXT.routing) {
-      icmp6Error(st, id, p, ICMP6.parameter, 1, (next === u8[ip + 6] ? ip + 6 : at) - ip);
+      icmp6Error(st, id, p, ICMP6.parameter, 1, field - ip);
       return st.drop(id, DROP.noproto);
     }
     const size = end - at < 8 ? 0 : (u8[at + 1]! + 1) * 8;
@@ -106,6 +108,7 @@ function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean
     }
     if (next === NEXT.hopByHop && k > 0) return st.drop(id, DROP.malformed);
     next = u8[at]!;
+    field = at;
     at += size;
   }
   st.drop(id, DROP.malformed);

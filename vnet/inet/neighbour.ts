@@ -18,7 +18,11 @@
  *    in it and ends or sends each one.
  * 5. No packet is forgotten: a resolver stores the state, then takes the queue; a sender pushes, then loads
  *    the state. These are sequentially consistent, so one of them sees the other, and takes the queue.
- * 6. Teardown takes every queue whole and leaves it closed; what was in it is dropped and counted.
+ *    Aging (CPU 0) changes the version too and takes no queue: what was parked because of it is sent by CPU 0's
+ *    next tick, which looks for packets behind neighbours that are resolved, or were given up.
+ * 6. An entry is reused for another address only when it is stale and holds nothing; a packet that was being
+ *    parked in that moment carries a tag of its neighbour, and who takes it drops it when the tag is not his.
+ * 7. Teardown takes every queue whole and leaves it closed; what was in it is dropped and counted.
  *
  * @module
  */
@@ -28,7 +32,7 @@ import { LLE, NEIGH } from "./layout.ts";
 /** States of a neighbour (RFC 4861 7.3.2). From `reachable` on, packets are sent. */
 export const ND = { none: 0, incomplete: 1, reachable: 2, stale: 3, probe: 4, permanent: 5 } as const;
 /** Name of a neighbour's state. */
-export type NeighbourState = keyof typeof ND;
+export type NeighbourState = "none" | "incomplete" | "reachable" | "stale" | "probe" | "permanent";
 
 /** Packets that one neighbour's queue holds; more are dropped and counted. */
 export const HOLD_MAX = 16;

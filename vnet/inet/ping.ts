@@ -32,9 +32,11 @@ export interface PingOptions {
 
 /** What one request met. */
 export interface PingReply {
+  /** Which request, from 1. */
   readonly seq: number;
   /** Who answered; none when nobody did. */
   readonly from: string | undefined;
+  /** What came back. */
   readonly answer: "reply" | "unreachable" | "time exceeded" | "too big" | "error" | "timeout" | "not sent";
   /** Code of an ICMP error, or the errno that kept it from being sent. */
   readonly code: number;
@@ -48,8 +50,11 @@ export interface PingReply {
 
 /** What came of all requests. */
 export interface PingResult {
+  /** Requests. */
   readonly sent: number;
+  /** Requests that were answered. */
   readonly received: number;
+  /** What each request met. */
   readonly replies: readonly PingReply[];
 }
 

@@ -47,6 +47,9 @@ const SITE = "input (delivered or dropped)" as const;
 /** Word offset of the tag that says which neighbour a held packet is for. */
 const TAG = MBUF.flags;
 
+/** Mark of a packet that the stack sent to itself. */
+const LOOPED = 1;
+
 /** What happened that CPU 0 must hear: an address is somebody else's too. */
 export const NOTE = { duplicate: 1 } as const;
 /** Tells CPU 0. */
@@ -147,6 +150,14 @@ export class Stack {
     const { counters } = this.net.cpu;
     counters.count(ENDED.delivered, 1);
     counters.count(BORN.stack, 1);
+  }
+
+  /** Whether the stack sent the packet to itself; asked once. */
+  looped(id: number): boolean {
+    const word = this.net.cpu.pool.headerAt(id) + TAG;
+    if (get(this.a, word) !== LOOPED) return false;
+    set(this.a, word, 0);
+    return true;
   }
 
   /** Passes a packet of this CPU to another owner, or back. */
@@ -288,6 +299,7 @@ export class Stack {
     // The interface's own address, so that the check of the frame's destination lets it in.
     this.#putMac(at, get(this.a, slot + IFNET.macHigh), get(this.a, slot + IFNET.macLow));
     this.putSource(at, slot);
+    set(this.a, h + MBUF.flags, LOOPED);
     set(this.a, h + MBUF.rcvIndex, this.rIf);
     set(this.a, h + MBUF.rcvGen, load(this.a, slot + IFNET.gencnt));
     const b = this.net.borrow(0);

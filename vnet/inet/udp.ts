@@ -61,9 +61,11 @@ export interface UdpOptions {
 
 /** A datagram that was received. */
 export interface Datagram {
+  /** What was sent. */
   readonly data: Uint8Array;
   /** Who sent it. */
   readonly address: string;
+  /** From which port. */
   readonly port: number;
   /** The address that it was sent to. */
   readonly to: string;
@@ -73,7 +75,9 @@ export interface Datagram {
 
 /** An error that came back about something that was sent: ICMP's words. */
 export interface UdpError {
+  /** ICMP's type. */
   readonly type: number;
+  /** ICMP's code. */
   readonly code: number;
   /** The MTU of "need fragment" and "packet too big". */
   readonly mtu: number;
@@ -85,6 +89,7 @@ export interface UdpError {
 export interface UdpSocket extends AsyncIterableIterator<Datagram> {
   /** The address it is bound to. */
   readonly address: string;
+  /** The port it is bound to. */
   readonly port: number;
   /** Datagrams that were dropped because nobody read. */
   readonly dropped: number;
@@ -212,9 +217,7 @@ export class UdpSocketObject implements UdpSocket {
   send(data: Uint8Array, to?: { readonly address: string; readonly port: number }): number {
     this.#assertOpen();
     if (data.length > 65507) return SEND.tooBig;
-    const peer = to === undefined
-      ? this.#peer
-      : { address: this.#v.resolve(parseAddress(to.address)), port: checkPort(to.port) };
+    const peer = to === undefined ? this.#peer : this.#to(to.address, to.port);
     if (peer === undefined) throw refuse("Cannot send: the socket is not connected", "a destination");
     const family = this.#family;
     const group = isMulticast(family, peer.address[0]);
@@ -243,9 +246,18 @@ export class UdpSocketObject implements UdpSocket {
     });
   }
 
+  #to(address: string, port: number): { address: Address; port: number } {
+    const parsed = parseAddress(address);
+    if (parsed.family !== this.#family) {
+      throw refuse(`Cannot send to ${address}`, "an address of the socket's family");
+    }
+    return { address: this.#v.resolve(parsed), port: checkPort(port) };
+  }
+
   join(group: string, ifnet: Ifnet): void {
     this.#assertOpen();
     const address = this.#group(group);
+    const key = formatAddress(this.#family, address);
     const on = this.#inet.open(ifnet, this.#family);
     if (this.#joined.some((m) => m.on === on && sameAddress(m.group, address))) {
       throw new SoftcError("SOFTC_INET_EXISTS", `Cannot join ${group} on ${ifnet.name}`, { state: "joined" });
@@ -253,10 +265,10 @@ export class UdpSocketObject implements UdpSocket {
     if (on.vnet !== this.#v) {
       throw refuse(`Cannot join ${group} on ${ifnet.name}`, "an interface of the vnet");
     }
-    const known = on.groups.get(group);
+    const known = on.groups.get(key);
     if (known !== undefined) known.count++;
     else {
-      on.groups.set(group, { address, count: 1 });
+      on.groups.set(key, { address, count: 1 });
       this.#inet.publish(on);
     }
     this.#joined.push({ group: address, handle: ifnet.handle, on });
@@ -266,15 +278,16 @@ export class UdpSocketObject implements UdpSocket {
     const address = this.#group(group);
     const at = this.#joined.findIndex((m) => m.handle === ifnet.handle && sameAddress(m.group, address));
     if (at < 0) return false;
-    this.#drop(this.#joined.splice(at, 1)[0]!, group);
+    this.#drop(this.#joined.splice(at, 1)[0]!);
     return true;
   }
 
-  #drop(m: Membership, group: string): void {
+  #drop(m: Membership): void {
+    const key = formatAddress(this.#family, m.group);
     // The interface's data may be gone, or another interface's: then there is nothing to leave.
-    const known = m.on.gone ? undefined : m.on.groups.get(group);
+    const known = m.on.gone ? undefined : m.on.groups.get(key);
     if (known === undefined || --known.count > 0) return;
-    m.on.groups.delete(group);
+    m.on.groups.delete(key);
     this.#inet.publish(m.on);
   }
 
@@ -325,7 +338,7 @@ export class UdpSocketObject implements UdpSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const m of this.#joined.splice(0)) this.#drop(m, formatAddress(this.#family, m.group));
+    for (const m of this.#joined.splice(0)) this.#drop(m);
     this.#v.onClose.delete(this.#end);
     this.#v.removeSocket(this.#row);
     this.#v.closeBuffer(this.#buffer);

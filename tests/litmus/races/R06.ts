@@ -33,7 +33,7 @@ import driver from "../drivers/homed.ts";
 export default defineLitmus({
   id: "R06",
   title: "reviving an interface whose reference count is zero",
-  stored: ".",
+  stored: "0.1-3.0-d.0",
   legacy: {
     name: "R06 legacy",
     // Object 1 is the index slot (word 0) and the ifnet: word 1 a field, word 2 the count.

@@ -96,7 +96,7 @@ const check: NonNullable<Scenario["check"]> = ({ arena, happened }) => {
 export default defineLitmus({
   id: "R08",
   title: "output of one vnet through an interface that moves to another",
-  stored: ".",
+  stored: "5.1",
   legacy: {
     name: "R08 legacy",
     // Object 1 is the ifnet: word 1 if_vnet, word 2 if_afdata. Objects 2 and 3 are afdata of A and of B.

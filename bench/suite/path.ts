@@ -1,0 +1,281 @@
+/** Cases of the data path of a whole kernel beside plain transmit: scale, switches, input, look-up. @module */
+import { BORN } from "../../core/memory/counters.ts";
+import { Frame } from "../../core/net/pktgen.ts";
+import { ifOutput } from "../../core/net/output.ts";
+import { ifnetByHandle, ifnetByIndexAttached } from "../../core/net/section.ts";
+import { ownKernel } from "../../kernel/api.ts";
+import {
+  boot,
+  type BootOptions,
+  discard,
+  ifCloneCreate,
+  type Ifnet,
+  type Kernel,
+  vnetCreate,
+} from "../../mod.ts";
+import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
+import { checked, frame } from "./kernel.ts";
+
+const BATCH = 32;
+
+/** Sends one batch of 64 B through each interface in turn, from CPU 0, in the interface's vnet. */
+function sender(
+  kernel: Kernel,
+  ifnets: readonly Ifnet[],
+  bytes = frame(64),
+): () => number {
+  const { net } = ownKernel(kernel).parts;
+  const { arena, cpu } = net;
+  const indices = Int32Array.from(ifnets, (i) => i.index);
+  const vnets = Int32Array.from(ifnets, (i) => i.vnet.id);
+  const content = new Frame(bytes);
+  return () => {
+    for (let k = 0; k < indices.length; k++) {
+      const s = net.open(vnets[k]!);
+      const b = net.borrow(0);
+      const p = ifnetByIndexAttached(s, indices[k]!);
+      b.n = cpu.pool.alloc(b.ids, 0, BATCH, BORN.stack, bytes.length);
+      content.fill(arena, cpu.pool, b.ids, b.n);
+      ifOutput(s, p!, b);
+      net.giveBack();
+      net.close(s);
+    }
+    return indices.length * BATCH;
+  };
+}
+
+/** Calls a sender for `ms`; nanoseconds per packet. */
+function nsPerPacket(ms: number, send: () => number, times: number): number {
+  return nsPerOp(ms, send() * times, () => {
+    for (let i = 0; i < times; i++) send();
+  });
+}
+
+function scaleCase(
+  group: string,
+  name: string,
+  against: string,
+  make: (k: Kernel) => Promise<Ifnet[]>,
+): Case {
+  return {
+    group,
+    name,
+    unit: "ns/packet",
+    ...(name === against ? {} : { against }),
+    setup: async () => {
+      const kernel = await boot({ cpus: 1 });
+      await kernel.modules.load("softc:null");
+      const ifnets = await make(kernel);
+      await Promise.all(ifnets.map((i) => i.up()));
+      const send = sender(kernel, ifnets);
+      return {
+        sample: (ms) => nsPerPacket(ms, send, Math.max(1, 256 / ifnets.length)),
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+const scaleCases: Case[] = [
+  ...[4, 256, 4096].map((n) =>
+    scaleCase(
+      "scale: a batch to each of many interfaces",
+      `${n} interfaces`,
+      "4 interfaces",
+      async (k) =>
+        (await Promise.all(
+          Array.from({ length: n }, () => ifCloneCreate(k.vnet0, "null")),
+        )).map(([i]) => i),
+    )
+  ),
+  ...[1, 64, 1024].map((n) =>
+    scaleCase(
+      "scale: a batch in each of many vnets",
+      `${n} vnet${n > 1 ? "s" : ""}`,
+      "1 vnet",
+      async (k) =>
+        (await Promise.all(Array.from({ length: n }, async (_, v) =>
+          await ifCloneCreate(await vnetCreate(k.vnet0, `v${v}`), "null"))))
+          .map(([i]) =>
+            i
+          ),
+    )
+  ),
+];
+
+/** One interface, sent through from CPU 0; what differs is how the kernel is set up. */
+function switchCase(
+  group: string,
+  name: string,
+  options: BootOptions,
+  tap: boolean,
+): Case {
+  return {
+    group,
+    name,
+    unit: "Mpps",
+    ...(tap ? { against: "no tap" } : {}),
+    setup: async () => {
+      const kernel = await boot({ cpus: 1, ...options });
+      await kernel.modules.load("softc:null");
+      const [i] = await ifCloneCreate(kernel.vnet0, "null");
+      await i.up();
+      if (tap) i.tap({ onPacket: () => {}, snap: 64 });
+      const send = sender(kernel, [i]);
+      return {
+        sample: (ms) => 1e3 / nsPerPacket(ms, send, 64),
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+// The sanitizer watches the whole thread: a group of its own, or it would slow its neighbours.
+const switchCases: Case[] = [
+  switchCase("taps, 64 B, batch 32", "no tap", {}, false),
+  switchCase(
+    "taps, 64 B, batch 32",
+    "a tap that keeps 64 bytes, its ring full",
+    {},
+    true,
+  ),
+  switchCase(
+    "sanitizer, 64 B, batch 32",
+    "debug: true",
+    { debug: true },
+    false,
+  ),
+];
+
+/** The way in: to a service that throws away, or out again through another interface. */
+function inputCase(
+  group: string,
+  name: string,
+  make: (k: Kernel) => Promise<Ifnet>,
+): Case {
+  return {
+    group,
+    name,
+    unit: "Mpps",
+    setup: async () => {
+      const kernel = await boot({ cpus: 1 });
+      for (const m of ["loopback", "epair", "null"]) {
+        await kernel.modules.load(`softc:${m}`);
+      }
+      const i = await make(kernel);
+      const send = sender(kernel, [i], udp());
+      return {
+        sample: (ms) => 1e3 / nsPerPacket(ms, send, 64),
+        teardown: () => checked(kernel),
+      };
+    },
+  };
+}
+
+/** A frame of 64 bytes with a UDP packet whose checksums are right (RFC 768: 0 is none). */
+function udp(): Uint8Array {
+  const f = frame(64);
+  f.set([
+    8,
+    0,
+    0x45,
+    0,
+    0,
+    50,
+    0,
+    0,
+    0,
+    0,
+    64,
+    17,
+    0,
+    0,
+    10,
+    0,
+    0,
+    1,
+    10,
+    0,
+    0,
+    2,
+    0,
+    9,
+    0,
+    9,
+    0,
+    30,
+  ], 12);
+  let sum = 0;
+  for (let i = 14; i < 34; i += 2) sum += f[i]! << 8 | f[i + 1]!;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  f.set([~sum >> 8 & 255, ~sum & 255], 24);
+  return f;
+}
+
+async function up(i: Ifnet): Promise<Ifnet> {
+  await i.up();
+  return i;
+}
+
+const inputCases: Case[] = [
+  inputCase("input, 64 B, batch 32", "loopback to discard", async (k) => {
+    discard(k.vnet0);
+    return await up((await ifCloneCreate(k.vnet0, "lo"))[0]);
+  }),
+  inputCase("input, 64 B, batch 32", "epair to discard", async (k) => {
+    discard(k.vnet0);
+    const [a, b] = await ifCloneCreate(k.vnet0, "epair");
+    await up(b!);
+    return await up(a);
+  }),
+  inputCase(
+    "forwarding, 64 B, batch 32",
+    "epair, cross-connect, null",
+    async (k) => {
+      const [a, b] = await ifCloneCreate(k.vnet0, "epair");
+      const [out] = await ifCloneCreate(k.vnet0, "null");
+      await up(out);
+      await (await up(b!)).set({ xconnect: out });
+      return await up(a);
+    },
+  ),
+];
+
+const lookupCase: Case = {
+  group: "look-up",
+  name: "by handle, in an open section",
+  unit: "ns",
+  setup: async () => {
+    const kernel = await boot({ cpus: 1 });
+    await kernel.modules.load("softc:null");
+    const made = await Promise.all(
+      Array.from({ length: 64 }, () => ifCloneCreate(kernel.vnet0, "null")),
+    );
+    const handles = made.map(([i]) => i.handle);
+    let found = 0;
+    return {
+      sample: (ms) =>
+        kernel.vnet0.section((s) =>
+          1e9 / opsPerSecond(ms, 64 * 64, () => {
+            for (
+              let i = 0;
+              i < 64 * 64;
+              i++
+            ) if (ifnetByHandle(s, handles[i & 63]!) !== undefined) found++;
+          })
+        ),
+      teardown: () => {
+        if (found === 0) throw new Error("nothing was found");
+        return checked(kernel);
+      },
+    };
+  },
+};
+
+/** The cases. */
+export const pathCases: Case[] = [
+  ...scaleCases,
+  ...switchCases,
+  ...inputCases,
+  lookupCase,
+];

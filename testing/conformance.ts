@@ -1,0 +1,81 @@
+/**
+ * The conformance test of drivers: one call registers a test for each rule.
+ *
+ * What it does not find: what a driver does to its device, interleavings that did not happen to come up (the
+ * explorer is for those), and what it does on CPUs other than 0 between two hooks.
+ *
+ * @module
+ */
+import { test as nodeTest } from "node:test";
+import { ConformanceError, Lab, type Subject } from "./conformance_lab.ts";
+import { CONFORMANCE_RULES, type ConformanceRule } from "./conformance_rules.ts";
+
+export { ConformanceError };
+export type { ConformanceRule };
+
+/** How a driver is tried. */
+export interface ConformanceOptions {
+  /** Cloner that makes its interfaces; that of the module's first driver unless told. */
+  readonly cloner?: string;
+  /** Options for every create. */
+  readonly options?: unknown;
+  /** Rules that do not hold for it, by id, each with the reason. */
+  readonly skip?: Readonly<Record<string, string>>;
+  /** Registers a test; `test` of `node:test` unless told, which Deno, Node and Bun run. */
+  readonly test?: (name: string, fn: () => Promise<void>) => unknown;
+}
+
+/**
+ * Registers a test for each rule of {@linkcode CONFORMANCE_RULES}.
+ *
+ * @example
+ * ```ts ignore
+ * import { conformance } from "@softc/softc/testing";
+ *
+ * conformance(new URL("./mynic.ts", import.meta.url), { cloner: "mynic" });
+ * ```
+ */
+export function conformance(url: URL | string, o: ConformanceOptions = {}): void {
+  const register = o.test ?? ((name, fn) => void nodeTest(name, fn));
+  for (const rule of CONFORMANCE_RULES) {
+    const why = o.skip?.[rule.id];
+    const name = `${rule.id} ${rule.text}`;
+    if (why !== undefined) register(`${name} (does not apply: ${why})`, async () => {});
+    else register(name, () => tryRule(rule, url, o));
+  }
+}
+
+/** Tries one rule. @throws {ConformanceError} naming the rule that was broken */
+export async function tryRule(
+  rule: ConformanceRule,
+  url: URL | string,
+  o: ConformanceOptions = {},
+): Promise<void> {
+  const subject: Subject = {
+    url: String(url),
+    cloner: o.cloner ?? await clonerOf(String(url)),
+    options: o.options,
+  };
+  try {
+    await Lab.run(rule.id, subject, { cpus: rule.cpus ?? 1 }, (lab) => rule.run(lab));
+  } catch (e) {
+    if (!(e instanceof ConformanceError) || e.rule === rule.id) throw e;
+    throw new ConformanceError(
+      e.rule,
+      `${e.message.slice(e.rule.length + 2)} (seen while trying ${rule.id})`,
+    );
+  }
+}
+
+/** The cloner of the first driver that a module exports. */
+async function clonerOf(url: string): Promise<string> {
+  const m: { default?: unknown } = await import(url);
+  const x = m.default as
+    | { cloner?: string; drivers?: { cloner?: string }[] }
+    | { cloner?: string }[]
+    | undefined;
+  const drivers = Array.isArray(x) ? x : x?.drivers ?? (x === undefined ? [] : [x as { cloner?: string }]);
+  const found = drivers.find((d) => d?.cloner !== undefined)?.cloner;
+  if (found === undefined) throw new ConformanceError("D01", `no driver of ${url} has a cloner`);
+  return found;
+}
