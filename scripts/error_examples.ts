@@ -209,6 +209,11 @@ await Promise.all([move, ifDetach(i)]);`,
   destroy: (sc) => sc.timer.set(1),`),
     run: `${CREATE}\nawait ifDetach(i);`,
   },
+  SOFTC_DEV_ARGUMENT: {
+    cause: "A timer was given a time that is none.",
+    driver: driver("set: (sc) => sc.dev.timer(() => {}).set(NaN),"),
+    run: CREATE,
+  },
   SOFTC_DEV_IFNET: {
     cause: "attach declared no interface, two, or one that cannot be.",
     driver: `{
@@ -428,7 +433,7 @@ await ifCloneCreate(vnet0, "pcap", { options: { file: "no-such.pcapng" } });`,
   },
   SOFTC_LAB_APPLY: {
     cause: "A step of the plan failed.",
-    shell: "softc lab apply lab.json # an interface in it asks for an MTU of 9000",
+    shell: "softc lab apply lab.json # it names a driver that cannot be loaded",
     untried: "tests/control/lab_test.ts",
   },
   SOFTC_LAB_BUSY: {
@@ -438,47 +443,47 @@ await ifCloneCreate(vnet0, "pcap", { options: { file: "no-such.pcapng" } });`,
   },
   SOFTC_API_INPUT: {
     cause: "A body or parameter is not of the schema.",
-    shell: `curl -d '{"name": 5}' -H "$TOKEN" -H content-type:application/json localhost:7878/vnets`,
+    shell: `curl -d '{"name": 5}' -H "$TOKEN" -H content-type:application/json 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/api_test.ts",
   },
   SOFTC_API_TOKEN: {
     cause: "No token, or a wrong one.",
-    shell: "curl localhost:7878/vnets",
+    shell: "curl 127.0.0.1:8080/api/vnet",
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_HOST: {
     cause: "The request names a host that is not the server's address.",
-    shell: `curl -H "host: example.org" -H "$TOKEN" localhost:7878/vnets`,
+    shell: `curl -H "host: example.org" -H "$TOKEN" 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_ORIGIN: {
     cause: "Another page's script made the request.",
-    shell: `curl -H "origin: https://example.org" -H "$TOKEN" localhost:7878/vnets`,
+    shell: `curl -H "origin: https://example.org" -H "$TOKEN" 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_UNKNOWN: {
     cause: "There is no such path.",
-    shell: `curl -H "$TOKEN" localhost:7878/vents`,
+    shell: `curl -H "$TOKEN" 127.0.0.1:8080/api/vent`,
     untried: "tests/control/api_test.ts",
   },
   SOFTC_API_METHOD: {
     cause: "The path has no such method.",
-    shell: `curl -X PATCH -H "$TOKEN" localhost:7878/vnets`,
+    shell: `curl -X PATCH -H "$TOKEN" 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/api_test.ts",
   },
   SOFTC_API_SIZE: {
     cause: "The body is too large.",
-    shell: `head -c 10000000 /dev/zero | curl --data-binary @- -H "$TOKEN" localhost:7878/vnets`,
+    shell: `head -c 10000000 /dev/zero | curl --data-binary @- -H "$TOKEN" 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_MEDIA: {
     cause: "The body is not declared to be JSON.",
-    shell: `curl -d '{"name": "red"}' -H "$TOKEN" localhost:7878/vnets`,
+    shell: `curl -d '{"name": "red"}' -H "$TOKEN" 127.0.0.1:8080/api/vnet`,
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_LIMIT: {
     cause: "More requests than the limit allows.",
-    shell: `while :; do curl -H "$TOKEN" localhost:7878/vnets; done`,
+    shell: `while :; do curl -H "$TOKEN" 127.0.0.1:8080/api/vnet; done`,
     untried: "tests/control/security_test.ts",
   },
   SOFTC_API_MODULE: {
@@ -492,12 +497,12 @@ await ifCloneCreate(vnet0, "pcap", { options: { file: "no-such.pcapng" } });`,
   },
   SOFTC_API_LISTEN: {
     cause: "The port or socket is taken.",
-    shell: "softc start --port 7878 & softc start --port 7878",
+    shell: "softc start --port 8080 & softc start --port 8080",
     untried: "tests/control",
   },
   SOFTC_API_CONNECT: {
     cause: "No system runs there.",
-    shell: "softc if",
+    shell: "softc if list",
     untried: "tests/control/cli_test.ts",
   },
 };

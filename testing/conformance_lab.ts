@@ -31,6 +31,7 @@ export interface Subject {
 
 /** A rule was broken. */
 export class ConformanceError extends Error {
+  /** Two copies of the package may meet: compare the name, never the class. */
   override readonly name = "ConformanceError";
   /** The rule's id. */
   readonly rule: string;

@@ -97,20 +97,18 @@ export const CONFORMANCE_RULES: readonly ConformanceRule[] = [
     id: "D04",
     text: "whichever call of dev fails in attach or open, nothing is left, and the next create succeeds",
     async run(lab) {
-      await lab.create({ up: false }).then(([i]) => ifCloneDestroy(i));
+      const [first] = await lab.create({ up: false });
+      const { calls } = lab.journal;
+      await ifCloneDestroy(first);
       // What core keeps for good is there now.
       const before = used(lab);
-      const calls = lab.journal.calls;
       for (let k = 1; k <= calls; k++) {
         lab.journal.calls = 0;
         lab.journal.failAt = k;
-        const e = await failure(lab.create({ up: false }).then(([i]) => ifCloneDestroy(i)));
-        const reached = lab.journal.calls >= k;
+        const made = await lab.create({ up: false }).catch(() => undefined);
         lab.journal.failAt = 0;
-        claim(
-          !reached || e !== undefined || lab.kernel.ifnets.length === 0,
-          `call ${k} failed and nobody noticed`,
-        );
+        // A driver may do without what failed.
+        if (made !== undefined) await ifCloneDestroy(made[0]);
         claim(lab.kernel.ifnets.length === 0, `an interface is left after call ${k} failed`);
         claim(used(lab) === before, `${used(lab) - before} bytes of arena are left after call ${k} failed`);
       }

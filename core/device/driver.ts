@@ -236,6 +236,7 @@ export interface PerCpuDriverDef<SC extends object, L extends object, O, F exten
 /** A driver as the framework keeps it: types of softc and options are its own business. */
 export interface Driver<O = unknown>
   extends Omit<CommonDef<object, O, Fields>, "options" | "attach" | "shared"> {
+  /** Validates the options given at create. */
   readonly options?: StandardSchema<O>;
   /** Layout of the shared part of the softc. */
   readonly shared?: Struct<Fields>;

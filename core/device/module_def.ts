@@ -13,8 +13,8 @@ export interface ModuleDef {
   readonly name: string;
   /** Version of the driver API that it is written for. */
   readonly api: 1;
-  // deno-lint-ignore no-explicit-any -- drivers of any options
-  /** Its drivers. */
+  /** Its drivers, of any options. */
+  // deno-lint-ignore no-explicit-any
   readonly drivers: readonly Driver<any>[];
   /** Names of modules that must be loaded first, and cannot go first. */
   readonly depends?: readonly string[];

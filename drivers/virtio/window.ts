@@ -24,6 +24,8 @@ const RINGS = queueLayout(WINDOW_ENTRIES).bytes;
 /** Memory of the driver's own, in front of the queues: commands, a table, the phase of its CPUs. */
 const SCRATCH = 256;
 
+const RINGS_AT = 640 + SCRATCH;
+
 /** Byte offsets in the window. Device's words, driver's words, doorbells: lines of their own. */
 export const WINDOW = {
   magic: 0,
@@ -55,8 +57,8 @@ export const WINDOW = {
   toDevice: 384,
   toDriver: 512,
   scratch: 640,
-  rings: 640 + SCRATCH,
-  BYTES: 640 + SCRATCH + WINDOW_QUEUES * RINGS,
+  rings: RINGS_AT as number,
+  BYTES: (RINGS_AT + WINDOW_QUEUES * RINGS) as number,
   MAGIC: 0x74726976,
 } as const;
 

@@ -33,6 +33,7 @@ export interface Layer {
 
 /** A middleware: data, opened on each CPU that runs the driver. */
 export interface Middleware {
+  /** For people. */
   readonly name: string;
   /** Makes this CPU's part. */
   open(ctx: LayerContext): Layer;
@@ -105,7 +106,7 @@ function faceOf(dev: Dev<never, Fields>, receive: (b: Batch) => void): Dev<never
   const peers = dev.peers.map((p) => ({ ifInput: (b: Batch): void => p.ifInput(View.whole(b)) }));
   const own: Readonly<Record<string, unknown>> = {
     peers,
-    ifInput: (b: Batch): void => b instanceof View ? dev.ifInput(View.whole(b)) : receive(b),
+    ifInput: (b: Batch): void => receive(View.whole(b)),
   };
   const bound = new Map<string | symbol, unknown>();
   return new Proxy(dev, {

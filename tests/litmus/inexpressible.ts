@@ -1,5 +1,5 @@
 /** Races that are not expressed, each with its reason. @module */
-import type { Inexpressible } from "../../testing/litmus.ts";
+import type { Inexpressible } from "./litmus.ts";
 
 /** The list. */
 export const INEXPRESSIBLE: readonly Inexpressible[] = [

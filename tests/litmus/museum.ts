@@ -4,7 +4,7 @@
  * @module
  */
 import { explore, replay } from "../../testing/mod.ts";
-import type { Inexpressible, Litmus } from "../../testing/litmus.ts";
+import type { Inexpressible, Litmus } from "./litmus.ts";
 import { INEXPRESSIBLE } from "./inexpressible.ts";
 
 /** How one race went. */

@@ -21,7 +21,7 @@ import {
   scratch,
   sendOne,
   serveMail,
-} from "../../testing/world.ts";
+} from "./world.ts";
 import { checkOn, everywhere } from "./drivers/checked.ts";
 
 /** CPU 0 with one interface. */

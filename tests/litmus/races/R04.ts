@@ -15,13 +15,13 @@
 import { makeHandle } from "../../../core/net/handle.ts";
 import { AF, afdata, afdataWord } from "../../../core/net/domain.ts";
 import { ifnetByHandle } from "../../../core/net/section.ts";
-import { assertLedger, attachIf, type CpuWorld, DATA, scratch, serveMail } from "../../../testing/world.ts";
+import { assertLedger, attachIf, type CpuWorld, DATA, scratch, serveMail } from "../world.ts";
 import { load, store } from "../../../core/doors/arena.ts";
 import { IFNET } from "../../../core/memory/arena.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { everywhere } from "../drivers/checked.ts";
 import { detacher, DONE, type OneIf, worker } from "../threads.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 /** Takes a packet up that came in on if0. */

@@ -18,7 +18,7 @@ import { IFNET } from "../../../core/memory/arena.ts";
 import { AF, afdata, afdataWord } from "../../../core/net/domain.ts";
 import type { IfEntry } from "../../../core/net/interfaces.ts";
 import type { NetSection } from "../../../core/net/section.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import type { Scenario, ScenarioThread } from "../../../testing/mod.ts";
 import {
   assertLedger,
@@ -32,7 +32,7 @@ import {
   scratch,
   sendOne,
   serveRing,
-} from "../../../testing/world.ts";
+} from "../world.ts";
 import { vmove } from "../../../vnet/vmove.ts";
 import type { VnetObject } from "../../../vnet/vnet.ts";
 import { legacy } from "../legacy.ts";

@@ -15,7 +15,7 @@ import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { homed } from "../drivers/checked.ts";
 import { gone } from "../threads.ts";
 import { type Lent, lent } from "../lent.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 export default defineLitmus({

@@ -16,7 +16,7 @@ import { vmove } from "../../../vnet/vmove.ts";
 import { homed } from "../drivers/checked.ts";
 import { type Lent, lent, unlessLost } from "../lent.ts";
 import { gone } from "../threads.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 export default defineLitmus({

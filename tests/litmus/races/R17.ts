@@ -9,7 +9,7 @@
  * Forbidden: A dereferences NULL.
  * softc: a CPU's part of the softc ends after unlink, the grace period and the closing of its gate.
  */
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 import { detachVsSender } from "../threads.ts";
 

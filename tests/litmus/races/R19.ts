@@ -13,7 +13,7 @@ import { BORN, DROP } from "../../../core/memory/counters.ts";
 import { ifOutput } from "../../../core/net/output.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { detacher, gone, worker } from "../threads.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 export default defineLitmus({

@@ -12,8 +12,8 @@
 import { Callbacks } from "../../../core/cpu/callbacks.ts";
 import { load } from "../../../core/doors/arena.ts";
 import { Epoch } from "../../../core/epoch/epoch.ts";
-import { type ControlWorld, openControl } from "../../../testing/world.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { type ControlWorld, openControl } from "../world.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 interface Unloading {

@@ -10,7 +10,7 @@
  * Forbidden: a timer, task or interrupt after the queues are freed.
  * softc: the interface is unlinked and every gate closed before the device is stopped: no transmit follows stop.
  */
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 import { detachVsSender } from "../threads.ts";
 

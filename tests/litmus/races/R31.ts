@@ -11,7 +11,7 @@
  */
 import { ENDED, ifCounters } from "../../../core/memory/counters.ts";
 import { detacher, gone, sender } from "../threads.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 export default defineLitmus({

@@ -12,11 +12,11 @@
  */
 import { ifSet } from "../../../core/net/config.ts";
 import { vmove } from "../../../vnet/vmove.ts";
-import { attachIf } from "../../../testing/world.ts";
+import { attachIf } from "../world.ts";
 import { homed } from "../drivers/checked.ts";
 import { type Lent, lent } from "../lent.ts";
 import { MTU } from "../../../core/device/device.ts";
-import { defineLitmus } from "../../../testing/litmus.ts";
+import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 
 /** Runs `fn`; says who won. */

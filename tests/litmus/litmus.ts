@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Scenario } from "./scenario.ts";
+import type { Scenario } from "../../testing/scenario.ts";
 
 /** A race that cannot be expressed says why. */
 export interface Inexpressible {

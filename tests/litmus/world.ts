@@ -3,35 +3,35 @@
  *
  * @module
  */
-import { Control } from "../core/cpu/control.ts";
-import { Cpu, type PortMessage } from "../core/cpu/cpu.ts";
-import { MAIL, type Mail, mailboxAt } from "../core/cpu/mailbox.ts";
-import { turn } from "../core/cpu/pump.ts";
-import { Device } from "../core/device/device.ts";
-import type { Driver } from "../core/device/driver.ts";
-import type { InstanceFacts } from "../core/device/instance.ts";
-import { Instances } from "../core/device/instances.ts";
-import type { LoadedModule } from "../core/device/modules.ts";
-import { load, set, until } from "../core/doors/arena.ts";
-import { type Arena, HEADER, IFNET, MAILBOX } from "../core/memory/arena.ts";
-import { BORN } from "../core/memory/counters.ts";
-import { RING, ringWaits } from "../core/memory/ring.ts";
-import { DISPATCH, IFF } from "../core/net/flags.ts";
-import { Events } from "../core/net/event.ts";
-import type { Ifnet } from "../core/net/ifnet.ts";
-import { inputWaits, pollInput } from "../core/net/input.ts";
-import { type IfEntry, type IfSpec, Interfaces } from "../core/net/interfaces.ts";
-import { books } from "../core/net/ledger.ts";
-import { detachEntry } from "../core/net/lifecycle.ts";
-import { Net } from "../core/net/net.ts";
-import { consume, ifOutput, pollQueues, queuesWait } from "../core/net/output.ts";
-import { ifnetByIndexAttached } from "../core/net/section.ts";
-import { transition } from "../core/net/state.ts";
-import { AF, type Domain } from "../core/net/domain.ts";
-import { Callbacks } from "../core/cpu/callbacks.ts";
-import { VnetTable } from "../vnet/table.ts";
-import type { VnetObject } from "../vnet/vnet.ts";
-import type { ThreadContext } from "./scenario.ts";
+import { Control } from "../../core/cpu/control.ts";
+import { Cpu, type PortMessage } from "../../core/cpu/cpu.ts";
+import { MAIL, type Mail, mailboxAt } from "../../core/cpu/mailbox.ts";
+import { turn } from "../../core/cpu/pump.ts";
+import { Device } from "../../core/device/device.ts";
+import type { Driver } from "../../core/device/driver.ts";
+import type { InstanceFacts } from "../../core/device/instance.ts";
+import { Instances } from "../../core/device/instances.ts";
+import type { LoadedModule } from "../../core/device/modules.ts";
+import { load, set, until } from "../../core/doors/arena.ts";
+import { type Arena, HEADER, IFNET, MAILBOX } from "../../core/memory/arena.ts";
+import { BORN } from "../../core/memory/counters.ts";
+import { RING, ringWaits } from "../../core/memory/ring.ts";
+import { DISPATCH, IFF } from "../../core/net/flags.ts";
+import { Events } from "../../core/net/event.ts";
+import type { Ifnet } from "../../core/net/ifnet.ts";
+import { inputWaits, pollInput } from "../../core/net/input.ts";
+import { type IfEntry, type IfSpec, Interfaces } from "../../core/net/interfaces.ts";
+import { books } from "../../core/net/ledger.ts";
+import { detachEntry } from "../../core/net/lifecycle.ts";
+import { Net } from "../../core/net/net.ts";
+import { consume, ifOutput, pollQueues, queuesWait } from "../../core/net/output.ts";
+import { ifnetByIndexAttached } from "../../core/net/section.ts";
+import { transition } from "../../core/net/state.ts";
+import { AF, type Domain } from "../../core/net/domain.ts";
+import { Callbacks } from "../../core/cpu/callbacks.ts";
+import { VnetTable } from "../../vnet/table.ts";
+import type { VnetObject } from "../../vnet/vnet.ts";
+import type { ThreadContext } from "../../testing/scenario.ts";
 
 /** Id that the one module of a scenario's world has. */
 const MODULE = 1;
