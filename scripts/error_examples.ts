@@ -322,17 +322,17 @@ try {
   SOFTC_HOST_LATE: {
     cause: "A hook in a driver host did not settle within the host's deadline.",
     driver: driver("set: () => new Promise(() => {}),"),
-    untried: "tests/host/rogue_test.ts",
+    untried: "tests/long/host_rogue_test.ts",
   },
   SOFTC_HOST_LOST: {
     cause: "The driver ended its worker.",
     driver: driver("set: () => process.exit(1),"),
-    untried: "tests/host/rogue_test.ts",
+    untried: "tests/long/host_rogue_test.ts",
   },
   SOFTC_HOST_STALLED: {
     cause: "The driver blocks its worker's thread.",
     driver: driver("set() {\n    for (;;);\n  },"),
-    untried: "a busy worker cannot be stopped: tests/host/rogue_test.ts",
+    untried: "a busy worker cannot be stopped: tests/long/host_rogue_test.ts",
   },
   SOFTC_HOST_PROTOCOL: {
     cause: "The driver host's side of the border holds what no driver can have written by the rules.",

@@ -1,9 +1,9 @@
 /** Drivers in middleware, for the tests of wrap: `?of=null|home|echo&with=...`. */
-import { defineDriver, type Driver } from "../../../core/device/mod.ts";
-import epair from "../../../drivers/epair.ts";
-import loopback from "../../../drivers/loopback.ts";
-import nullDriver from "../../../drivers/null.ts";
-import { fault, type Middleware, netem, pcap, trace, wrap } from "../../../drivers/wrap/mod.ts";
+import { defineDriver, type Driver } from "../../../../core/device/mod.ts";
+import epair from "../../../../drivers/epair.ts";
+import loopback from "../../../../drivers/loopback.ts";
+import nullDriver from "../../../../drivers/null.ts";
+import { fault, type Middleware, netem, pcap, trace, wrap } from "../../../../drivers/wrap/mod.ts";
 
 /** Homed, with a device that has room for 8 packets and takes a millisecond. */
 const home: Driver<undefined> = defineDriver({

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { ifCloneCreate, ifDetach } from "../../mod.ts";
-import { CONFORMANCE_RULES, tryRule } from "../../testing/mod.ts";
-import { driverCounters, frames, send, until, untilAsync, withCleanKernel } from "../core/kit.ts";
-import { assertNoLeaks } from "../helpers/leaks.ts";
+import { ifCloneCreate, ifDetach } from "../../../mod.ts";
+import { CONFORMANCE_RULES, tryRule } from "../../../testing/mod.ts";
+import { driverCounters, frames, send, until, untilAsync, withCleanKernel } from "../../core/kit.ts";
+import { assertNoLeaks } from "../../helpers/leaks.ts";
 
 const wrapped = (of: string, ...layers: string[]): URL =>
   new URL(`plugins/wrapped.ts?of=${of}&with=${layers.join(",")}`, import.meta.url);

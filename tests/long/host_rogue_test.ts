@@ -7,7 +7,7 @@ import {
   type Kernel,
   type Module,
 } from "../../mod.ts";
-import { freshCounters, type Rig, send, until, withHosts } from "./rig.ts";
+import { freshCounters, type Rig, send, until, withHosts } from "../host/rig.ts";
 
 /** An inline interface with traffic on every CPU: what a rogue in a host must not disturb. */
 async function bystander(k: Kernel): Promise<{ passes(): Promise<void>; stop(): Promise<unknown> }> {
