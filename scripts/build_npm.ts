@@ -28,7 +28,7 @@ Deno.chdir(new URL("..", import.meta.url));
 const config: Config = JSON.parse(Deno.readTextFileSync("deno.json"));
 
 const entryPoints: EntryPoint[] = Object.entries(config.exports).map(([name, path]) => ({ name, path }));
-if (exists("control/cli.ts")) entryPoints.push({ kind: "bin", name: "softc", path: "./control/cli.ts" });
+entryPoints.push({ kind: "bin", name: "softc", path: "./control/cli/bin.ts" });
 
 await emptyDir("./npm");
 await build({
@@ -59,6 +59,8 @@ await build({
       if (exists(file)) Deno.copyFileSync(file, `npm/${file}`);
     }
     if (exists("docs")) copyFolder("docs", "npm/docs");
+    // dnt copies no assets: the page's script and style lie beside the module that reads them.
+    copyFolder("control/page/assets", "npm/esm/control/page/assets");
   },
 });
 
