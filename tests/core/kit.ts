@@ -147,14 +147,14 @@ export function frames(n: number, flow = 0, from = 0): Uint8Array[] {
 
 /** Waits for a condition; fails with `what` when 5 s did not bring it. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
-  assert(await poll(condition, 5000), `not within 5 s: ${what}`);
+  assert(await poll(condition, 30_000), `not within 30 s: ${what}`);
 }
 
 /** The same for a condition that must be asked. */
 export async function untilAsync(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + 30_000;
   while (!await condition()) {
-    assert(performance.now() < end, `not within 5 s: ${what}`);
+    assert(performance.now() < end, `not within 30 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

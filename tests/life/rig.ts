@@ -89,7 +89,7 @@ export function entryOf(i: Ifnet): IfEntry {
 }
 
 /** Waits for a condition; fails with its name when the deadline passes. */
-export async function until(what: string, condition: () => boolean, ms = 5000): Promise<void> {
+export async function until(what: string, condition: () => boolean, ms = 30_000): Promise<void> {
   if (!await poll(condition, ms)) throw new Error(`Not within ${ms} ms: ${what}`);
 }
 

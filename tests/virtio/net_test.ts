@@ -79,8 +79,8 @@ async function withLink(o: Setup, body: (l: Link) => Promise<void>): Promise<Shu
           return ifOutput(s, ifunit(s, source.name)!, batch) === 1;
         });
       // After full traffic the queue may still be full.
-      assert(await poll(put, 5000), `${from} takes no packet; ${logs.join("; ")}`);
-      assert(await poll(() => got !== undefined, 5000), `no packet from ${from}; ${logs.join("; ")}`);
+      assert(await poll(put, 30_000), `${from} takes no packet; ${logs.join("; ")}`);
+      assert(await poll(() => got !== undefined, 30_000), `no packet from ${from}; ${logs.join("; ")}`);
       await tap.close();
       return got!;
     };
@@ -144,9 +144,9 @@ Deno.test("MAC, MTU, link and promisc are the device's", () =>
     const { mac, mtu, link } = nic.toJSON();
     assertEquals([mac.slice(0, 8), mtu, link], ["02:76:68", 1400, "up"]);
     await host.down();
-    assert(await poll(() => nic.toJSON().link === "down", 5000));
+    assert(await poll(() => nic.toJSON().link === "down", 30_000));
     await host.up();
-    assert(await poll(() => nic.toJSON().link === "up", 5000));
+    assert(await poll(() => nic.toJSON().link === "up", 30_000));
     await nic.set({ promisc: true });
     assert(nic.toJSON().flags.includes("PROMISC"));
   }).then(() => {}));
@@ -185,7 +185,7 @@ async function traffic(l: Link, body: () => Promise<void>): Promise<void> {
     await pktgen({ vnet: l.b, ifnet: l.host, frame: ip(1000) }),
   ];
   const before = l.host.counters.ipackets;
-  assert(await poll(() => l.host.counters.ipackets > before + 2000, 5000), "no traffic");
+  assert(await poll(() => l.host.counters.ipackets > before + 2000, 30_000), "no traffic");
   await body();
   await Promise.all(streams.map((s) => s.stop()));
 }
@@ -195,15 +195,18 @@ for (const mq of [false, true]) {
   Deno.test(`${what}: a device that asks for a reset gets one, every buffer comes back, and traffic goes on`, () =>
     withLink({ cpus: 2, mq, host: { breakAfter: 1000 }, debug: false }, async (l) => {
       await traffic(l, async () => {
-        assert(await poll(() => l.logs.some((x) => x.includes("the device asks for it")), 5000), "no reset");
+        assert(
+          await poll(() => l.logs.some((x) => x.includes("the device asks for it")), 30_000),
+          "no reset",
+        );
         const { ipackets } = l.host.counters;
         assert(
-          await poll(() => l.host.counters.ipackets > ipackets + 2000, 5000),
+          await poll(() => l.host.counters.ipackets > ipackets + 2000, 30_000),
           "no traffic after the reset",
         );
         const rx = l.nic.counters.ipackets;
         assert(
-          await poll(() => l.nic.counters.ipackets > rx + 2000, 5000),
+          await poll(() => l.nic.counters.ipackets > rx + 2000, 30_000),
           "nothing received after the reset",
         );
       });
@@ -223,7 +226,7 @@ for (const mq of [false, true]) {
           assertEquals([nic.name, nic.vnet, nic.mtu, nic.flags.includes("UP")], ["uplink", "a", 1400, true]);
           const before = l.host.counters.ipackets;
           assert(
-            await poll(() => l.host.counters.ipackets > before + 500, 5000),
+            await poll(() => l.host.counters.ipackets > before + 500, 30_000),
             "no traffic after the replug",
           );
         }
@@ -235,7 +238,7 @@ Deno.test("a pair on every CPU: each CPU sends through its own queue and hears i
   withLink({ cpus: 2, mq: true, debug: false }, async (l) => {
     await traffic(l, async () => {
       const before = l.host.counters.ipackets;
-      assert(await poll(() => l.host.counters.ipackets > before + 5000, 5000));
+      assert(await poll(() => l.host.counters.ipackets > before + 5000, 30_000));
     });
     assertEquals(l.nic.toJSON().queues, 0, "no rings: run to completion");
     await l.cross("nic", 100, 50);
