@@ -15,7 +15,7 @@ import type { Ifnet } from "../core/net/ifnet.ts";
 import { IfnetObject } from "../core/net/ifnet_object.ts";
 import type { IfEntry } from "../core/net/interfaces.ts";
 import type { StreamCounts, StreamFacts } from "../core/net/pktgen.ts";
-import { netOf, NetSection, type Section } from "../core/net/section.ts";
+import { netOf, type Section } from "../core/net/section.ts";
 import type { Vnet } from "../core/net/vnet.ts";
 import { type Service, startDiscard } from "../vnet/inet/discard.ts";
 import { ownVnet } from "../vnet/table.ts";
@@ -191,11 +191,6 @@ export function mAlloc(s: Section, n: number, len: number): Batch {
   const b = new PacketBatch(net.cpu.pool).reset(0, DROP.refused, "freeAll");
   b.n = net.cpu.pool.alloc(b.ids, 0, Math.max(0, Math.min(n | 0, b.ids.length)), BORN.stack, len);
   return b;
-}
-
-/** Whether a section is one of this package's, and open. */
-export function isSection(s: unknown): s is Section {
-  return s instanceof NetSection && (s.seq & 1) === 1 && s.seq === s.net.cpu.epoch.seq;
 }
 
 /** A packet generator that runs. */

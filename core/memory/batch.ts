@@ -8,7 +8,7 @@
 import { get, set, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, MBUF } from "./arena.ts";
-import { DROP, ENDED } from "./counters.ts";
+import { DROP } from "./counters.ts";
 import { type Mbuf, OWNER, ownerWord, type Pool } from "./mbuf.ts";
 import type { FreeSite } from "./sanitizer.ts";
 
@@ -51,7 +51,7 @@ export class PacketBatch implements Batch {
   errno = 0;
   /** Interface slot that `take` and `freeAll` act for. */
   index = 0;
-  /** What `freeAll` counts as: {@linkcode ENDED}.wire inside a transmit hook. */
+  /** What `freeAll` counts as: `ENDED.wire` inside a transmit hook. */
   freeAs: number = DROP.driver;
   freeSite: FreeSite = "freeAll";
   /** Packets that are no longer the batch's own (taken, freed, passed on). */
@@ -230,6 +230,3 @@ export class PacketBatch implements Batch {
     return id;
   }
 }
-
-/** Default end of a transmit batch that the driver accepted. */
-export const ACCEPTED = ENDED.wire;

@@ -15,7 +15,7 @@
 import { add, get, load, store } from "../doors/arena.ts";
 import type { Control } from "../cpu/control.ts";
 import { plainError } from "../cpu/cpu.ts";
-import { type Arena, IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
+import { IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
 import type { PacketBatch } from "../memory/batch.ts";
 import { BORN, DROP, type Drop, type DropReason, ENDED } from "../memory/counters.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
@@ -271,9 +271,4 @@ export class Taps {
       this.#control.onReport({ kind: "panic", label: "tap listener", error: plainError(e) }, 0);
     }
   }
-}
-
-/** Words of one tap, for the plan of memory. */
-export function tapWords(arena: Arena): number {
-  return TAP.rings + arena.plan.config.cpus * ringWords(ENTRIES);
 }
