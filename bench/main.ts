@@ -4,20 +4,18 @@ import process from "node:process";
 import { compare, compareText, key, save } from "./baseline.ts";
 import { chart } from "./chart.ts";
 import { main } from "./harness.ts";
-import { bareCases } from "./suite/bare.ts";
-import { kernelCases } from "./suite/kernel.ts";
-import { memoryCases } from "./suite/memory.ts";
-import { pathCases } from "./suite/path.ts";
-import { ratios, ratioTable } from "./targets.ts";
+import { suites } from "./suite.ts";
+import { ratios, ratioTable, TARGETS } from "./targets.ts";
 
-const cases = [...memoryCases, ...bareCases, ...kernelCases, ...pathCases];
+const all = await suites();
+const targets = [...TARGETS, ...all.flatMap((s) => s.targets ?? [])];
 process.exitCode = await main(
-  cases,
+  all.flatMap((s) => s.cases),
   process.argv.slice(2),
   console.log,
   {},
   (results, flags) => {
-    const met = ratios(results);
+    const met = ratios(results, targets);
     const changes = flags.compare ? compare(results) : [];
     if (flags.save) save(results);
     if (flags.chart !== undefined) {

@@ -11,6 +11,7 @@ import { Arena, CLUSTER, HEADROOM, IFNET, MBUF } from "../../core/memory/arena.t
 import { BORN, Counters, DROP, ENDED, IFC } from "../../core/memory/counters.ts";
 import { Pool, poolInit } from "../../core/memory/mbuf.ts";
 import { type Case, opsPerSecond } from "../harness.ts";
+import type { Suite } from "../suite.ts";
 
 const BATCH = 32;
 const LOOPS = 500;
@@ -104,8 +105,7 @@ function bareCase(name: string, added: Added): Case {
   };
 }
 
-/** The cases. */
-export const bareCases: Case[] = [
+const cases: Case[] = [
   bareCase("bare", {}),
   bareCase("with the epoch", { epoch: true }),
   bareCase("with gencnt", { gencnt: true }),
@@ -118,3 +118,6 @@ export const bareCases: Case[] = [
     owners: true,
   }),
 ];
+
+/** The suite. */
+export const suite: Suite = { cases };

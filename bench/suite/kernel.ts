@@ -5,7 +5,6 @@ import {
   ifCloneDestroy,
   type Ifnet,
   ifVmove,
-  type Kernel,
   type Pktgen,
   pktgen,
   vnetCreate,
@@ -16,16 +15,9 @@ import { ownKernel } from "../../kernel/api.ts";
 import { yieldToLoop } from "../../kernel/yield.ts";
 import type { Case } from "../harness.ts";
 import { type PeerJob, testpmd, veth } from "../peers/process.ts";
-import { peerCase } from "./memory.ts";
+import { checked, frame, peerCase, type Suite } from "../suite.ts";
 
 const HOMED = new URL("../plugins/homed.ts", import.meta.url);
-
-/** A frame of `bytes` bytes of a locally administered address. */
-export function frame(bytes: number): Uint8Array {
-  const f = new Uint8Array(bytes);
-  f.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]);
-  return f;
-}
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -35,20 +27,6 @@ async function rate(i: Ifnet, ms: number): Promise<number> {
   const start = performance.now();
   await sleep(ms);
   return (i.counters.opackets - before) / (performance.now() - start) / 1e3;
-}
-
-/** Shuts down; throws when a packet or anything else is left. */
-export async function checked(
-  kernel: Kernel,
-  streams: Pktgen[] = [],
-): Promise<void> {
-  for (const s of streams) await s.stop();
-  const { unaccounted, leaks } = await kernel.shutdown();
-  if (unaccounted !== 0 || leaks.length > 0) {
-    throw new Error(
-      `${unaccounted} packets unaccounted for; leaks: ${leaks.join(", ")}`,
-    );
-  }
 }
 
 /** A stream that runs only while it is sampled, so that cases of one group do not disturb each other. */
@@ -459,8 +437,7 @@ const slotCost: Case = {
   setup: () => ({ sample: () => 4 * IFNET.WORDS + 2 * 8 * IF_COUNTERS }),
 };
 
-/** The cases. */
-export const kernelCases: Case[] = [
+const cases: Case[] = [
   ...transmitCases,
   peerCase("grace period, one busy reader", "ck_epoch_synchronize, p50", "us", {
     program: "epoch",
@@ -482,3 +459,6 @@ export const kernelCases: Case[] = [
   ifnetCost,
   vnetCost,
 ];
+
+/** The suite. */
+export const suite: Suite = { cases };

@@ -7,8 +7,8 @@ import { Pool, poolInit } from "../../core/memory/mbuf.ts";
 import { ringInit, ringPeek, ringPush, ringReady, ringRelease } from "../../core/memory/ring.ts";
 import { checksum } from "../../vnet/inet/checksum.ts";
 import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
-import { peer, type PeerJob } from "../peers/process.ts";
 import { asyncQueue, channel, ring, transformStream } from "../peers/queues.ts";
+import { peerCase, type Suite } from "../suite.ts";
 
 const arena = (): Arena =>
   Arena.create({
@@ -60,16 +60,6 @@ function epochCase(
       };
     },
   };
-}
-
-/** A case that a C peer measures. */
-export function peerCase(
-  group: string,
-  name: string,
-  unit: string,
-  job: PeerJob,
-): Case {
-  return { group, name, unit, setup: () => peer(job) };
 }
 
 const epochCases: Case[] = [
@@ -206,11 +196,13 @@ function checksumCase(bytes: number): Case {
   };
 }
 
-/** The cases. */
-export const memoryCases: Case[] = [
+const cases: Case[] = [
   ...epochCases,
   ...[1, 32].flatMap(queueCases),
   ...[1, 8, 32, 64].map(ringCase),
   ...[1, 8, 32, 64].map(poolCase),
   ...[64, 1500].map(checksumCase),
 ];
+
+/** The suite. */
+export const suite: Suite = { cases };

@@ -1,9 +1,5 @@
 /** Cases of the data path of a whole kernel beside plain transmit: scale, switches, input, look-up. @module */
-import { BORN } from "../../core/memory/counters.ts";
-import { Frame } from "../../core/net/pktgen.ts";
-import { ifOutput } from "../../core/net/output.ts";
-import { ifnetByHandle, ifnetByIndexAttached } from "../../core/net/section.ts";
-import { ownKernel } from "../../kernel/api.ts";
+import { ifnetByHandle } from "../../core/net/section.ts";
 import {
   boot,
   type BootOptions,
@@ -13,43 +9,8 @@ import {
   type Kernel,
   vnetCreate,
 } from "../../mod.ts";
-import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
-import { checked, frame } from "./kernel.ts";
-
-const BATCH = 32;
-
-/** Sends one batch of 64 B through each interface in turn, from CPU 0, in the interface's vnet. */
-function sender(
-  kernel: Kernel,
-  ifnets: readonly Ifnet[],
-  bytes = frame(64),
-): () => number {
-  const { net } = ownKernel(kernel).parts;
-  const { arena, cpu } = net;
-  const indices = Int32Array.from(ifnets, (i) => i.index);
-  const vnets = Int32Array.from(ifnets, (i) => i.vnet.id);
-  const content = new Frame(bytes);
-  return () => {
-    for (let k = 0; k < indices.length; k++) {
-      const s = net.open(vnets[k]!);
-      const b = net.borrow(0);
-      const p = ifnetByIndexAttached(s, indices[k]!);
-      b.n = cpu.pool.alloc(b.ids, 0, BATCH, BORN.stack, bytes.length);
-      content.fill(arena, cpu.pool, b.ids, b.n);
-      ifOutput(s, p!, b);
-      net.giveBack();
-      net.close(s);
-    }
-    return indices.length * BATCH;
-  };
-}
-
-/** Calls a sender for `ms`; nanoseconds per packet. */
-function nsPerPacket(ms: number, send: () => number, times: number): number {
-  return nsPerOp(ms, send() * times, () => {
-    for (let i = 0; i < times; i++) send();
-  });
-}
+import { type Case, opsPerSecond } from "../harness.ts";
+import { checked, frame, nsPerPacket, sender, type Suite } from "../suite.ts";
 
 function scaleCase(
   group: string,
@@ -272,10 +233,12 @@ const lookupCase: Case = {
   },
 };
 
-/** The cases. */
-export const pathCases: Case[] = [
+const cases: Case[] = [
   ...scaleCases,
   ...switchCases,
   ...inputCases,
   lookupCase,
 ];
+
+/** The suite. */
+export const suite: Suite = { cases };
