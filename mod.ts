@@ -54,7 +54,7 @@ export {
   vnetDestroy,
 } from "./kernel/api.ts";
 export type { Pktgen, PktgenOptions, VmoveResult } from "./kernel/api.ts";
-export { boot } from "./kernel/kernel.ts";
+export { boot } from "./kernel/boot.ts";
 export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kernel.ts";
 export type { Devices, PluggedDevice, PlugOptions } from "./kernel/devices.ts";
 export type { BootOptions } from "./kernel/options.ts";

@@ -20,7 +20,8 @@ import type { Vnet } from "../core/net/vnet.ts";
 import { type Service, startDiscard } from "../vnet/inet/discard.ts";
 import { ownVnet } from "../vnet/table.ts";
 import { vmove, type VmoveCounts, type VmoveOptions } from "../vnet/vmove.ts";
-import { type Kernel, KernelObject, kernelOf } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
+import { KernelObject, kernelOf } from "./kernel_object.ts";
 
 /** What a move did, and the interface under its new handle. */
 export interface VmoveResult extends VmoveCounts {

@@ -27,7 +27,8 @@ import { detachEntry } from "../core/net/lifecycle.ts";
 import { ifOutput, ringAt } from "../core/net/output.ts";
 import { ifnetByIndexAttached } from "../core/net/section.ts";
 import type { VnetObject } from "../vnet/vnet.ts";
-import { boot, type KernelObject } from "./kernel.ts";
+import { boot } from "./boot.ts";
+import type { KernelObject } from "./kernel_object.ts";
 
 /** Packets that one turn takes from the border. */
 const BUDGET = 128;

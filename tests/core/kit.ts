@@ -12,7 +12,7 @@ import { Sanitizer } from "../../core/memory/sanitizer.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import type { Device } from "../../core/device/device.ts";
 import { ownKernel } from "../../kernel/api.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import {
   boot,
   type BootOptions,

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { CPU } from "../../core/memory/arena.ts";
 import { sumCpus, WORK } from "../../core/memory/counters.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { MAIL } from "../../core/cpu/mailbox.ts";
 import { ifCloneCreate, pktgen } from "../../mod.ts";
 import { frames, plugin, send, udpFrame, until, withCleanKernel } from "./kit.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { IFNET } from "../../core/memory/arena.ts";
 import { ifCloneCreate, ifDetach, ifnetByIndex, ifnetByIndexAttached, ifunit } from "../../mod.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { codeOf, gate, snapshot, until, withKernel } from "./rig.ts";
 
 /** Every way to find the interface of slot 1, by what it answers. */

@@ -10,7 +10,7 @@ import {
   vnetCreate,
   vnetDestroy,
 } from "../../mod.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { codeOf, entryOf, frame, names, until, withKernel } from "./rig.ts";
 
 async function builtin(k: KernelObject): Promise<void> {

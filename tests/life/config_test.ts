@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { IFNET } from "../../core/memory/arena.ts";
 import { MTU } from "../../core/device/device.ts";
 import { ifCloneCreate, ifDetach, IFF, type Ifnet, ifunit, pktgen, vnetCreate } from "../../mod.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { codeOf, entryOf, frame, gate, until, withKernel } from "./rig.ts";
 
 function flag(k: KernelObject, i: Ifnet, bit: keyof typeof IFF): boolean {

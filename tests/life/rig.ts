@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { IFNET } from "../../core/memory/arena.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import type { IfEntry } from "../../core/net/interfaces.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { boot, type BootOptions, type Ifnet, isSoftcError, type SoftcError, type Vnet } from "../../mod.ts";
 import { assertNoLeaks, poll } from "../helpers/leaks.ts";
 

@@ -13,7 +13,7 @@ import {
 } from "../../mod.ts";
 import { IFNET } from "../../core/memory/arena.ts";
 import { GENCNT_END } from "../../core/net/handle.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import {
   atStep,
   codeOf,
