@@ -19,7 +19,7 @@ export { IFF, IFT, LINK_STATE } from "./core/net/flags.ts";
 export type { IfType, LinkState } from "./core/net/flags.ts";
 export { formatHandle, parseHandle } from "./core/net/handle.ts";
 export type { Handle, Resolved } from "./core/net/handle.ts";
-export type { IfChange, IfJSON, Ifnet, IfOptions } from "./core/net/ifnet.ts";
+export type { IfChange, IfHint, IfJSON, Ifnet, IfOptions } from "./core/net/ifnet.ts";
 export type { Ledger } from "./core/net/ledger.ts";
 export { ifOutput } from "./core/net/output.ts";
 export { ifnetByIndexRef, ifRele, ifTryRef } from "./core/net/ref.ts";
@@ -55,7 +55,7 @@ export {
 } from "./kernel/api.ts";
 export type { Pktgen, PktgenOptions, VmoveResult } from "./kernel/api.ts";
 export { boot } from "./kernel/boot.ts";
-export type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel/kernel.ts";
+export type { Inspection, Kernel, LoadOptions, Modules, ShutdownReport } from "./kernel/kernel.ts";
 export type { Devices, PluggedDevice, PlugOptions } from "./kernel/devices.ts";
 export type { BootOptions } from "./kernel/options.ts";
 export type { HostOptions } from "./kernel/host.ts";

@@ -373,10 +373,12 @@ export class HostedKernel {
       const [, level, text] = /^(\w+) [^:]*: ([^]*)$/.exec(r.label) ?? ["", "info", r.label];
       say({ log: text!.slice(0, 1000), warn: level === "warn" });
     } else if (r.kind === "fault") {
+      const { message = "", stack, ...rest } = r.error ?? {};
       const error = {
-        ...r.error,
-        message: r.error?.message.slice(0, 4000),
-        stack: r.error?.stack?.slice(0, 4000),
+        ...rest,
+        cause: undefined,
+        message: message.slice(0, 4000),
+        stack: stack?.slice(0, 4000),
       };
       say({ fault: r.label, error });
     }

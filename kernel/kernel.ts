@@ -21,15 +21,27 @@ export interface Modules {
    * modules too (`softc:loopback`, `softc:null`, `softc:epair`, `softc:pcap`). With `host`, its code runs in a
    * worker of its own that has nothing of the kernel's: unloading it really ends it, and its faults are contained.
    *
-   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
+   * With `replace`, a reload: the new code is imported first, and a file that does not load leaves all as it was;
+   * then the old module is drained and goes, and the new one has its place. Its interfaces go with it: make them
+   * again with `hints`. Files that the module imports are read anew only in a host.
+   *
+   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`; with `replace` what `unload` throws
    */
-  load(url: URL | string, o?: { host?: HostOptions }): Promise<Module>;
+  load(url: URL | string, o?: LoadOptions): Promise<Module>;
   /** Unloads a module. @throws {SoftcError} `SOFTC_MODULE_BUSY`, `SOFTC_MODULE_STATE`, `SOFTC_MODULE_UNKNOWN` */
   unload(m: Module | string, o?: { mode?: UnloadMode }): Promise<void>;
   /** What keeps it from being unloaded, in words. */
   explain(m: Module | string): Promise<string[]>;
   /** Modules that are loaded. */
   list(): Module[];
+}
+
+/** How a module is loaded. */
+export interface LoadOptions {
+  /** In a worker of its own. */
+  readonly host?: HostOptions;
+  /** The loaded module whose place it takes. */
+  readonly replace?: Module | string;
 }
 
 /** What a kernel still has running: all empty after shutdown. */

@@ -144,6 +144,7 @@ export class KernelObject implements Kernel {
           const m = await this.table.load(
             url,
             host === undefined ? undefined : (u) => this.#startHost(u, host),
+            x?.replace,
           );
           await this.tree.rescan();
           return m;

@@ -27,3 +27,11 @@ export {
   tryRule,
 } from "./conformance.ts";
 export { CONFORMANCE_RULES } from "./conformance_rules.ts";
+export {
+  type DriverWatch,
+  type GenerationLeft,
+  watchDriver,
+  type WatchEvent,
+  type WatchOptions,
+} from "./watch.ts";
+export type { SourceLine } from "./watch_source.ts";

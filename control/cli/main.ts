@@ -11,8 +11,10 @@ import { addExplain } from "./explain.ts";
 import { addIf } from "./if.ts";
 import { addLab } from "./lab.ts";
 import { addModule, addTraffic, addVnet } from "./nouns.ts";
+import { addNew } from "./new.ts";
 import { start, START_OPTIONS } from "./start.ts";
 import { addWatch } from "./watch.ts";
+import { addWatchDriver } from "./watch_driver.ts";
 
 /** Runs one command; resolves with its exit code. */
 export async function runCli(args: readonly string[], io: Io = STANDARD): Promise<number> {
@@ -39,6 +41,8 @@ export async function runCli(args: readonly string[], io: Io = STANDARD): Promis
   addWatch(cli, program);
   addLab(cli, program);
   addExplain(cli, program);
+  addNew(cli, program);
+  addWatchDriver(cli, program);
   forAll(
     program,
     (c) => c.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err }).showHelpAfterError(),

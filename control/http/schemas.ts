@@ -99,6 +99,7 @@ export const MODULE = z.looseObject({
   url: z.string(),
   state: z.string(),
   drivers: z.array(z.string()),
+  cloners: z.array(z.string()),
   instances: z.array(z.string()),
   depends: z.array(z.string()),
 }).meta({ id: "Module" });

@@ -48,6 +48,8 @@ export interface PlainError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string | undefined;
+  /** What brought it about: for a framework's error the author's own, with its line. */
+  readonly cause?: PlainError | undefined;
   /** The fields of a SoftcError. */
   readonly softc?: Readonly<Record<string, string | undefined>> | undefined;
 }
@@ -62,12 +64,14 @@ export interface Report {
 }
 
 /** An error as plain data, so that it can cross threads. */
-export function plainError(e: unknown): PlainError {
+export function plainError(e: unknown, deep = true): PlainError {
   if (!(e instanceof Error)) return { name: "Error", message: String(e) };
   const { name, message, stack } = e;
-  if (name !== "SoftcError") return { name, message, stack };
+  const cause = deep && e.cause instanceof Error ? plainError(e.cause, false) : undefined;
+  const plain = { name, message, stack, ...(cause === undefined ? {} : { cause }) };
+  if (name !== "SoftcError") return plain;
   const { code, errno, state, wanted, rule, fix } = e as SoftcError;
-  return { name, message, stack, softc: { code, errno, state, wanted, rule, fix } };
+  return { ...plain, softc: { code, errno, state, wanted, rule, fix } };
 }
 
 /** The error back from plain data; a SoftcError keeps its fields. */
@@ -75,6 +79,7 @@ export function revive(plain: PlainError): Error {
   const e = new Error(plain.message);
   e.name = plain.name;
   if (plain.stack !== undefined) e.stack = plain.stack;
+  if (plain.cause !== undefined) e.cause = revive(plain.cause);
   if (plain.softc !== undefined) Object.assign(e, plain.softc);
   return e;
 }

@@ -228,7 +228,6 @@ export class DeviceTree {
           options,
         },
         node.id,
-        undefined,
         {
           resource,
           parent,

@@ -6,6 +6,7 @@
 import type { Control } from "../cpu/control.ts";
 import { SoftcError } from "../error.ts";
 import { checkIfName } from "../net/config.ts";
+import type { IfHint } from "../net/ifnet.ts";
 import type { IfEntry, IfSpec, Interfaces } from "../net/interfaces.ts";
 import { attachEntries, detachEntry, wedgeEntry } from "../net/lifecycle.ts";
 import { transition } from "../net/state.ts";
@@ -22,6 +23,8 @@ export interface CloneOptions {
   readonly cpu?: number;
   /** The driver's options. */
   readonly options?: unknown;
+  /** What its interfaces take over of those that went, in their order: see `replace` of `modules.load`. */
+  readonly hints?: readonly IfHint[];
 }
 
 /** The interfaces of one create: ended as one. */
@@ -76,10 +79,9 @@ export class Cloners {
     cloner: string,
     o: CloneOptions,
     id?: DeviceId,
-    hint?: { index?: number },
   ): Promise<IfEntry[]> {
     const { module, driver } = this.#modules.cloner(cloner);
-    return await this.createWith(vnet, module, driver as Driver<never>, o, id, hint);
+    return await this.createWith(vnet, module, driver as Driver<never>, o, id);
   }
 
   /** The same for a driver that is known: what a bus attaches. */
@@ -89,7 +91,6 @@ export class Cloners {
     driver: Driver<never>,
     o: CloneOptions,
     id?: DeviceId,
-    hint?: { index?: number },
     plugged?: Plugged,
   ): Promise<IfEntry[]> {
     if (o.name !== undefined) checkIfName(o.name);
@@ -107,7 +108,6 @@ export class Cloners {
         home,
         options,
         id ?? { bus: "cloner", address: driver.cloner ?? driver.name },
-        hint,
         plugged,
       );
     } finally {
@@ -189,23 +189,22 @@ export class Cloners {
     home: number,
     options: unknown,
     id: DeviceId,
-    hint?: { index?: number },
     plugged?: Plugged,
   ): Promise<IfEntry[]> {
     const n = driver.instances ?? 1;
-    const names = this.#names(vnet, driver, o.name, n);
+    const names = this.#names(vnet, driver, o, n);
     const clone = new Clone(n === 1 ? names[0]! : names[0]!.slice(0, -1), vnet, module, (c) => this.#end(c));
     // One piece of code: slots, names and the module's user are claimed together.
     const devices: Device[] = [];
     const entries: IfEntry[] = [];
     try {
-      for (const name of names) {
+      for (const [i, name] of names.entries()) {
         const device = new Device(
           { module, driver, home, options, id, plugged },
           this.#control,
           this.#deadline,
         );
-        const e = this.#ifs.allocate(vnet, name, device, n === 1 ? hint?.index : undefined);
+        const e = this.#ifs.allocate(vnet, name, device, o.hints?.[i]);
         Object.assign(device, { index: e.index, born: e.born, name });
         devices.push(device);
         entries.push(e);
@@ -277,7 +276,7 @@ export class Cloners {
   }
 
   /** Reserves the names of one create. */
-  #names(vnet: Vnet, driver: Driver<never>, wanted: string | undefined, n: number): string[] {
+  #names(vnet: Vnet, driver: Driver<never>, o: CloneOptions, n: number): string[] {
     const letters = (base: string): string[] =>
       n === 1 ? [base] : Array.from({ length: n }, (_, i) => base + String.fromCharCode(97 + i));
     const reserve = (names: string[]): string[] => {
@@ -291,11 +290,13 @@ export class Cloners {
       });
       return names;
     };
-    if (wanted !== undefined) {
-      const names = letters(wanted);
+    if (o.name !== undefined) {
+      const names = letters(o.name);
       for (const name of names) checkIfName(name);
       return reserve(names);
     }
+    const wished = o.hints?.map((hint) => hint.name) ?? [];
+    if (wished.length === n && wished.every((name) => this.#ifs.nameFree(vnet, name))) return reserve(wished);
     const prefix = driver.cloner ?? driver.name;
     const key = `${vnet.id}:${prefix}`;
     for (let unit = this.#units.get(key) ?? 0;; unit++) {

@@ -348,13 +348,14 @@ export class HostProxy {
 const FIELDS = ["code", "errno", "state", "wanted", "rule", "fix"] as const;
 
 /** An error that a host sent, cut to size; no field but the known. */
-export function readError(e: unknown): PlainError {
+export function readError(e: unknown, deep = true): PlainError {
   if (typeof e !== "object" || e === null) return plainError(String(e));
-  const { name, message, stack, softc } = e as Record<string, unknown>;
+  const { name, message, stack, cause, softc } = e as Record<string, unknown>;
   const plain = {
     name: String(name).slice(0, 64),
     message: String(message).slice(0, 4000),
     stack: typeof stack === "string" ? stack.slice(0, 8000) : undefined,
+    ...(deep && typeof cause === "object" && cause !== null ? { cause: readError(cause, false) } : {}),
   };
   if (typeof softc !== "object" || softc === null) return plain;
   const said = softc as Record<string, unknown>;

@@ -24,6 +24,8 @@ export interface Module {
   readonly state: ModuleState;
   /** Names of its drivers. */
   readonly drivers: readonly string[];
+  /** Names that `ifCloneCreate` takes. */
+  readonly cloners: readonly string[];
   /** Interfaces that it has. */
   readonly instances: readonly string[];
   /** Modules that it needs. */
@@ -61,6 +63,9 @@ export class LoadedModule implements Module {
   get drivers(): string[] {
     return this.def.drivers.map((d) => d.name);
   }
+  get cloners(): string[] {
+    return this.def.drivers.flatMap((d) => d.cloner ?? []);
+  }
   get instances(): string[] {
     return [...this.users].map((u) => u.name);
   }
@@ -68,8 +73,8 @@ export class LoadedModule implements Module {
     return this.def.depends ?? [];
   }
   toJSON(): object {
-    const { name, url, state, drivers, instances, depends } = this;
-    return { name, url, state, drivers, instances, depends };
+    const { name, url, state, drivers, cloners, instances, depends } = this;
+    return { name, url, state, drivers, cloners, instances, depends };
   }
 
   [Symbol.for("Deno.customInspect")](): string {
@@ -157,8 +162,15 @@ export class ModuleTable {
     });
   }
 
-  /** Loads a module on every CPU, or in a host that `start` starts. A failure midway undoes exactly what was done. */
-  async load(spec: URL | string, start?: (url: string) => Promise<HostedCode>): Promise<LoadedModule> {
+  /**
+   * Loads a module on every CPU, or in a host that `start` starts. A failure midway undoes exactly what was done.
+   * With `replace`, that module goes (mode `drain`) once the new code is there and fit to take its place.
+   */
+  async load(
+    spec: URL | string,
+    start?: (url: string) => Promise<HostedCode>,
+    replace?: Module | string,
+  ): Promise<LoadedModule> {
     const { control, instances, events, vnetVars } = this.#host;
     const url = this.#host.resolve(String(spec));
     const id = this.#nextId++;
@@ -178,6 +190,10 @@ export class ModuleTable {
       await control.ask(0, MAIL.importModule, { a: id, text: from, label: `import ${url}` });
       const module = new LoadedModule(id, instances.module(id)!, url);
       module.host = host;
+      if (replace !== undefined) {
+        this.#checkFree(module, this.get(replace));
+        await this.unload(replace, "drain");
+      }
       this.#claim(module);
       undo.push(() => this.#byName.delete(module.name));
       await control.askAll(control.everyCpu.slice(1), MAIL.importModule, {
@@ -308,15 +324,23 @@ export class ModuleTable {
   }
 
   #claim(module: LoadedModule): void {
-    if (this.#byName.has(module.name)) {
+    this.#checkFree(module);
+    this.#byName.set(module.name, module);
+  }
+
+  /** Throws unless its names are free, or those of the one that it replaces. */
+  #checkFree(module: LoadedModule, replaced?: LoadedModule): void {
+    const there = this.#byName.get(module.name);
+    if (there !== undefined && there !== replaced) {
       throw new SoftcError("SOFTC_MODULE_EXISTS", `Cannot load the module "${module.name}"`, {
-        state: this.#byName.get(module.name)!.state,
+        state: there.state,
         wanted: "not loaded",
       });
     }
     this.#checkDepends(module);
     for (const d of module.def.drivers) {
       const other = this.all().find((m) =>
+        m !== replaced &&
         m.def.drivers.some((x) => x.name === d.name || (d.cloner !== undefined && x.cloner === d.cloner))
       );
       if (other !== undefined) {
@@ -327,7 +351,6 @@ export class ModuleTable {
         );
       }
     }
-    this.#byName.set(module.name, module);
   }
 
   #checkDepends(module: LoadedModule): void {

@@ -134,10 +134,14 @@ export function ifCounters(arena: Arena, index: number): IfCounters {
   return out as Record<IfCounter, number>;
 }
 
-/** Sets an interface's counters to zero on every CPU: only while no CPU can reach it. */
-export function clearIfCounters(arena: Arena, index: number): void {
+/** Sets an interface's counters to zero, or to `from`, for all CPUs together: only while no CPU can reach it. */
+export function resetIfCounters(arena: Arena, index: number, from?: IfCounters): void {
   for (let k = 0; k < arena.plan.config.cpus; k++) {
     const at = arena.ifCountersAt(k, index);
     arena.f.fill(0, at, at + 8);
+  }
+  if (from === undefined) return;
+  for (const [name, at] of Object.entries(IFC)) {
+    arena.f[arena.ifCountersAt(0, index) + at] = from[name as IfCounter];
   }
 }

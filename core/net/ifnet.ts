@@ -47,6 +47,16 @@ export interface IfJSON {
   readonly counters: IfCounters;
 }
 
+/** What a new interface takes over of one that went: a reload. Wishes: what cannot be had is as for any other. */
+export interface IfHint {
+  /** Its slot, when that is free: old handles then answer `moved`, not `reused`. */
+  readonly index: number;
+  /** Its name, when that is free. */
+  readonly name: string;
+  /** Its counters, which go on from there. */
+  readonly totals: IfCounters;
+}
+
 /** What may be changed of an interface. */
 export interface IfOptions {
   /** Bytes of payload, 72 to 1958. */

@@ -11,7 +11,7 @@ import { get, load, set, store } from "../doors/arena.ts";
 import type { Control } from "../cpu/control.ts";
 import { SoftcError } from "../error.ts";
 import { type Arena, IFNET, ringWords } from "../memory/arena.ts";
-import { clearIfCounters, type IfCounters, ifCounters } from "../memory/counters.ts";
+import { type IfCounters, ifCounters, resetIfCounters } from "../memory/counters.ts";
 import { ringInit } from "../memory/ring.ts";
 import type { Domain, DomainIf } from "./domain.ts";
 import type { Events } from "./event.ts";
@@ -26,6 +26,7 @@ import {
   type Resolved,
 } from "./handle.ts";
 import type { IfDevice } from "./ifdevice.ts";
+import type { IfHint } from "./ifnet.ts";
 import type { Net } from "./net.ts";
 import { dropRef, type Reference, type RefHolder, resetRefs, tryKill } from "./ref.ts";
 import { STATE, stateOf, transition } from "./state.ts";
@@ -54,6 +55,8 @@ export class IfEntry {
   readonly homeVnet: Vnet;
   readonly index: number;
   readonly born: number;
+  /** Born of the first of its line: those whose slot it took over. */
+  readonly line: number;
   spec: IfSpec | undefined;
   readonly device: IfDevice;
   readonly groups = new Set<string>();
@@ -74,9 +77,10 @@ export class IfEntry {
   /** Memory of the shared softc and the rings. */
   rings = 0;
 
-  constructor(index: number, born: number, name: string, vnet: Vnet, device: IfDevice) {
+  constructor(index: number, born: number, line: number, name: string, vnet: Vnet, device: IfDevice) {
     this.index = index;
     this.born = born;
+    this.line = line;
     this.name = name;
     this.vnet = vnet;
     this.homeVnet = vnet;
@@ -94,6 +98,8 @@ export class Interfaces implements RefHolder {
   readonly references = new Set<Reference>();
   /** Occupants by slot. */
   readonly entries: (IfEntry | undefined)[] = [];
+  /** By slot: the line of its last occupant. */
+  readonly #lines: number[] = [];
   /** Counters of what was freed: rows by "index:born", then one total. */
   readonly past = new Map<string, { name: string; counters: IfCounters }>();
   pastTotals: Record<string, number> = {};
@@ -187,7 +193,7 @@ export class Interfaces implements RefHolder {
     if (gencnt === now) return "live";
     const state = stateOf(a, at);
     if (state === "freed") return "gone";
-    if (gencnt < load(a, at + IFNET.born)) return "reused";
+    if (gencnt < this.entries[index]!.line) return "reused";
     if (gencnt < now - 1) return "moved";
     if (state === "moving" || state === "doomed") return "moving";
     return (now & 1) === 1 ? "moved" : "detached";
@@ -218,10 +224,10 @@ export class Interfaces implements RefHolder {
     return !this.#names.get(vnet.id)?.has(name) && !this.#reserved.get(vnet.id)?.has(name);
   }
 
-  /** Claims the lowest free slot (or `hint`, when that is free). @throws {SoftcError} `SOFTC_IF_FULL` */
-  allocate(vnet: Vnet, name: string, device: IfDevice, hint?: number): IfEntry {
+  /** Claims the lowest free slot, or the hint's when that is free. @throws {SoftcError} `SOFTC_IF_FULL` */
+  allocate(vnet: Vnet, name: string, device: IfDevice, hint?: IfHint): IfEntry {
     const { a } = this.arena;
-    const index = hint !== undefined && this.#usable(hint) ? hint : this.#lowestFree();
+    const index = hint !== undefined && this.#usable(hint.index) ? hint.index : this.#lowestFree();
     const at = this.arena.ifnetAt(index);
     this.net.cpu.sanitizer?.unmark(at, IFNET.WORDS);
     transition(a, at, "allocate", `slot ${index}`);
@@ -229,8 +235,10 @@ export class Interfaces implements RefHolder {
     a.fill(0, at + IFNET.vnet, at + IFNET.WORDS);
     resetRefs(a, at + IFNET.refs);
     store(a, at + IFNET.born, gencnt + 1);
-    clearIfCounters(this.arena, index);
-    const e = new IfEntry(index, gencnt + 1, name, vnet, device);
+    resetIfCounters(this.arena, index, hint?.totals);
+    const line = index === hint?.index ? this.#lines[index] ?? gencnt + 1 : gencnt + 1;
+    const e = new IfEntry(index, gencnt + 1, line, name, vnet, device);
+    this.#lines[index] = line;
     this.entries[index] = e;
     this.#highest = Math.max(this.#highest, index);
     this.#count++;

@@ -1,14 +1,11 @@
 /** The template of a driver: what `deno task new-driver` writes passes its own tests at once. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { fileURLToPath } from "node:url";
-import { newDriver } from "../../scripts/new_driver.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { newDriver } from "../../control/new_driver.ts";
 
 Deno.test("a new driver passes its tests, format, lint and check at once", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "softc-new-" });
   try {
-    const files = newDriver("mynic", { folder, checkout: ROOT });
+    const files = newDriver("mynic", { folder });
     assertEquals(files.length, 7);
     const deno = async (...args: string[]): Promise<string> => {
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -28,7 +25,7 @@ Deno.test("a new driver passes its tests, format, lint and check at once", async
       const text = Deno.readTextFileSync(f);
       assert(!/\bNAME\b|SOFTC_(DRIVER|TESTING|RANGE|NPM)/.test(text), f);
     }
-    assertThrows(() => newDriver("mynic", { folder, checkout: ROOT }), Error, "it is there");
+    assertThrows(() => newDriver("mynic", { folder }), Error, "it is there");
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -36,6 +33,6 @@ Deno.test("a new driver passes its tests, format, lint and check at once", async
 
 Deno.test("a name that no driver can have is refused, and nothing is written", () => {
   for (const name of ["", "My", "9nic", "a_b", "x".repeat(13), "../up"]) {
-    assertThrows(() => newDriver(name, { checkout: ROOT }), Error, "Cannot name");
+    assertThrows(() => newDriver(name), Error, "Cannot name");
   }
 });

@@ -1,6 +1,6 @@
 /** A driver made from the template, as its author has it on Node: installed from npm's tarball, compiled, tested. */
 import { assert } from "@std/assert";
-import { newDriver } from "../../scripts/new_driver.ts";
+import { newDriver } from "../../control/new_driver.ts";
 import { packed, QUIET, run, version } from "./pack.ts";
 
 const missing = version("node") === undefined || version("npm") === undefined;
