@@ -16,7 +16,7 @@ export { blameTree } from "./core/net/blame.ts";
 export type { Blame } from "./core/net/blame.ts";
 export type { EventType, KernelEvent, Snapshot, Subscription } from "./core/net/event.ts";
 export { IFF, IFT, LINK_STATE } from "./core/net/flags.ts";
-export type { IfType, LinkState } from "./core/net/flags.ts";
+export type { IfCap, IfType, LinkState } from "./core/net/flags.ts";
 export { formatHandle, parseHandle } from "./core/net/handle.ts";
 export type { Handle, Resolved } from "./core/net/handle.ts";
 export type { IfChange, IfHint, IfJSON, Ifnet, IfOptions } from "./core/net/ifnet.ts";

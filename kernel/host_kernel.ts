@@ -242,6 +242,7 @@ export class HostedKernel {
     if (side !== undefined && n > 0) {
       const { u8 } = this.#border;
       for (let i = 0; i < n; i++) {
+        b.finishCsum(i);
         const len = b.len(i);
         const at = side.rx.byteAt(i);
         if (len <= 128) b.copyTo(i, u8, at);

@@ -65,6 +65,7 @@ export const IFNET = z.looseObject({
   mac: z.string(),
   link: z.string(),
   groups: z.array(z.string()),
+  capabilities: z.array(z.string()),
   cpu: z.int(),
   queues: z.int(),
   counters: COUNTERS,

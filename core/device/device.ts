@@ -7,7 +7,7 @@ import type { Control } from "../cpu/control.ts";
 import { MAIL } from "../cpu/mailbox.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, HEADROOM } from "../memory/arena.ts";
-import { DISPATCH, ETHER_HEADER } from "../net/flags.ts";
+import { DISPATCH, ETHER_HEADER, IFCAP } from "../net/flags.ts";
 import type { IfDevice } from "../net/ifdevice.ts";
 import type { IfChange } from "../net/ifnet.ts";
 import type { IfEntry, IfSpec } from "../net/interfaces.ts";
@@ -258,6 +258,14 @@ export class Device implements IfDevice {
     }
     const mac = d.mac === undefined ? undefined : Uint8Array.from(d.mac);
     if (mac !== undefined && mac.length !== 6) refuse("the MAC address", `${mac.length} bytes`, "6 bytes");
+    const most = driver.queues === "per-cpu" ? 0 : driver.queues ?? 1;
+    const queues = most === 0 ? 0 : d.queues ?? most;
+    if (!(Number.isInteger(queues) && queues >= Math.min(1, most) && queues <= most)) {
+      refuse("the queues", String(queues), `1 to ${most}`);
+    }
+    const caps = d.capabilities ?? [];
+    const unknown = caps.find((c) => !Object.hasOwn(IFCAP, c));
+    if (unknown !== undefined) refuse("a capability", String(unknown), Object.keys(IFCAP).join(", "));
     if (
       typeof d.dispatch === "number" &&
       !(Number.isInteger(d.dispatch) && d.dispatch >= 0 && d.dispatch < this.#control.cpus)
@@ -271,10 +279,11 @@ export class Device implements IfDevice {
           ? new Uint8Array(6)
           : Uint8Array.of(0x02, 0x73, 0x63, this.born & 255, this.index >> 8, this.index & 255)),
       mtu,
-      queues: driver.queues === "per-cpu" ? 0 : driver.queues ?? 1,
+      queues,
       ringSize: driver.queueLength ?? 512,
       home,
       dispatch: typeof d.dispatch === "number" ? d.dispatch : DISPATCH[d.dispatch ?? "direct"],
+      caps: caps.reduce((bits, c) => bits | IFCAP[c], 0),
       groups: [driver.cloner ?? driver.name, ...d.groups ?? []],
     };
   }

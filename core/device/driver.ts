@@ -11,6 +11,7 @@ import type { Batch } from "../memory/batch.ts";
 import type { Mbuf } from "../memory/mbuf.ts";
 import type { AsyncSection } from "../epoch/async.ts";
 import { SoftcError } from "../error.ts";
+import type { IfCap } from "../net/flags.ts";
 import type { IfChange } from "../net/ifnet.ts";
 import type { Dma } from "./dma.ts";
 import type { Fields, Shared, Struct } from "./struct.ts";
@@ -103,6 +104,10 @@ export interface IfDeclaration {
   readonly name?: string;
   /** Groups that it joins. */
   readonly groups?: readonly string[];
+  /** Output queues, fewer than the driver's `queues`: when the device has fewer. */
+  readonly queues?: number;
+  /** What it can do for the stack: "txcsum", it completes partial checksums of what it sends ({@linkcode Batch.csum}). */
+  readonly capabilities?: readonly IfCap[];
   /** Where its received packets are processed: where they come in, spread by flow, or on one CPU. */
   readonly dispatch?: "direct" | "flow" | number;
 }

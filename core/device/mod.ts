@@ -6,8 +6,10 @@
 export { SoftcError } from "../error.ts";
 export type { Code, Errno, ErrorDetail } from "../error.ts";
 export { ERRNO } from "../memory/batch.ts";
+export { CSUM, isPartial, partialCsum } from "../memory/csum.ts";
 export type { Batch } from "../memory/batch.ts";
 export type { Mbuf } from "../memory/mbuf.ts";
+export type { IfCap } from "../net/flags.ts";
 export type { IfChange } from "../net/ifnet.ts";
 export type { Section } from "../net/section.ts";
 export type { IfJSON, Ifnet, IfOptions } from "../net/ifnet.ts";

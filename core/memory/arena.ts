@@ -81,6 +81,7 @@ export const IFNET = {
   xconnect: 11,
   xconnectGen: 12,
   taps: 13,
+  caps: 14,
   refs: 16,
   born: 17,
   wanted: 18,
@@ -96,7 +97,7 @@ export const IFNET = {
 /** A slot of the vnet table: what the data path reads of a vnet. From `inet` on, the words of its IP stack. */
 export const VNET = { state: 0, sockets: 1, generation: 2, inet: 4, WORDS: 16 } as const;
 
-/** Header words of an mbuf. `owner` 0 = free. */
+/** Header words of an mbuf. `owner` 0 = free; `csum`: csum.ts. */
 export const MBUF = {
   owner: 0,
   len: 1,
@@ -104,7 +105,7 @@ export const MBUF = {
   next: 3,
   rcvIndex: 4,
   rcvGen: 5,
-  flags: 6,
+  csum: 6,
   flow: 7,
   WORDS: 8,
 } as const;

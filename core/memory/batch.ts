@@ -9,6 +9,7 @@ import { get, set, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, MBUF } from "./arena.ts";
 import { DROP } from "./counters.ts";
+import { completeCsum, CSUM, csumInside, isPartial } from "./csum.ts";
 import { type Mbuf, OWNER, ownerWord, type Pool } from "./mbuf.ts";
 import type { FreeSite } from "./sanitizer.ts";
 
@@ -37,6 +38,15 @@ export interface Batch {
   untake(i: number, m: Mbuf): void;
   /** Adds a packet of the device (taken before) as the last one, `len` bytes long. */
   put(m: Mbuf, len: number): void;
+  /** What is known of the transport checksum of packet `i`: {@linkcode CSUM}, or what {@linkcode partialCsum} made. */
+  csum(i: number): number;
+  /**
+   * Says what is known of the transport checksum of packet `i`. False, and nothing is said, when the offsets of a
+   * partial one lie outside the packet.
+   */
+  setCsum(i: number, csum: number): boolean;
+  /** Completes the checksum of packet `i` if it is partial; after that it is a whole one, to be checked. */
+  finishCsum(i: number): void;
   /** Ends all packets: on the wire when this is a transmit batch, dropped by the driver otherwise. Returns how many. */
   freeAll(): number;
 }
@@ -56,6 +66,8 @@ export class PacketBatch implements Batch {
   freeSite: FreeSite = "freeAll";
   /** Packets that are no longer the batch's own (taken, freed, passed on). */
   gone = 0;
+  /** `setCsum` was called: some packet's checksum may be partial. */
+  csums = false;
 
   constructor(readonly pool: Pool) {}
 
@@ -130,6 +142,23 @@ export class PacketBatch implements Batch {
     this.setLen(this.n - 1, len);
   }
 
+  csum(i: number): number {
+    return get(this.pool.arena.a, this.pool.headerAt(this.#own(i)) + MBUF.csum);
+  }
+
+  setCsum(i: number, csum: number): boolean {
+    if (csum !== CSUM.whole && csum !== CSUM.valid && !csumInside(csum, this.len(i))) return false;
+    set(this.pool.arena.a, this.pool.headerAt(this.#own(i)) + MBUF.csum, csum);
+    this.csums = true;
+    return true;
+  }
+
+  finishCsum(i: number): void {
+    const csum = this.csum(i);
+    if (isPartial(csum)) completeCsum(this.pool.arena.u8, this.at(i), this.len(i), csum);
+    set(this.pool.arena.a, this.pool.headerAt(this.#own(i)) + MBUF.csum, CSUM.whole);
+  }
+
   freeAll(): number {
     this.endFrom(0, this.freeAs, this.freeSite);
     return this.n;
@@ -184,6 +213,7 @@ export class PacketBatch implements Batch {
     this.n = 0;
     this.gone = 0;
     this.errno = 0;
+    this.csums = false;
     this.index = index;
     this.freeAs = freeAs;
     this.freeSite = site;

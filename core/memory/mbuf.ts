@@ -142,7 +142,7 @@ export class Pool {
       a[h + MBUF.off] = HEADROOM;
       a[h + MBUF.next] = -1;
       a[h + MBUF.rcvGen] = 0;
-      a[h + MBUF.flags] = 0;
+      a[h + MBUF.csum] = 0;
     }
     this.#cached = top;
     this.#counters.count(born, m);

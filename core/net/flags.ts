@@ -15,6 +15,11 @@ export const IFT = { ether: 6, loop: 24 } as const;
 /** Name of an interface type. */
 export type IfType = keyof typeof IFT;
 
+/** What an interface can do for the stack: complete partial checksums of what it sends. */
+export type IfCap = "txcsum";
+/** Bits of capabilities. */
+export const IFCAP: Readonly<Record<IfCap, number>> = { txcsum: 0x2 };
+
 /** Link states. */
 export const LINK_STATE = { unknown: 0, down: 1, up: 2 } as const;
 /** Name of a link state. */

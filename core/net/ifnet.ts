@@ -5,7 +5,7 @@
  */
 import type { Blame } from "./blame.ts";
 import type { IfCounters } from "../memory/counters.ts";
-import type { IfType, LinkState } from "./flags.ts";
+import type { IfCap, IfType, LinkState } from "./flags.ts";
 import type { Handle } from "./handle.ts";
 import type { IfState } from "./state.ts";
 import type { Tap, TapOptions } from "./tap.ts";
@@ -39,6 +39,8 @@ export interface IfJSON {
   readonly link: LinkState;
   /** Groups it is in. */
   readonly groups: readonly string[];
+  /** What it can do for the stack: "txcsum" completes partial checksums of what it sends. */
+  readonly capabilities: readonly IfCap[];
   /** CPU that its hooks run on; every CPU transmits when `queues` is 0. */
   readonly cpu: number;
   /** Output queues; 0 is one per CPU. */

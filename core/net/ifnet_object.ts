@@ -10,7 +10,7 @@ import { IFNET } from "../memory/arena.ts";
 import { type IfCounters, ifCounters } from "../memory/counters.ts";
 import type { Blame } from "./blame.ts";
 import { assertLive, ifDown, ifSet, ifUp } from "./config.ts";
-import { IFF, IFT, type IfType, LINK_STATE, type LinkState } from "./flags.ts";
+import { IFCAP, type IfCap, IFF, IFT, type IfType, LINK_STATE, type LinkState } from "./flags.ts";
 import { formatHandle, type Handle } from "./handle.ts";
 import type { IfJSON, Ifnet, IfOptions } from "./ifnet.ts";
 import type { IfEntry, Interfaces } from "./interfaces.ts";
@@ -166,6 +166,7 @@ export class IfnetObject implements Ifnet {
       mac: [...e.spec?.mac ?? []].map((b) => b.toString(16).padStart(2, "0")).join(":"),
       link: (Object.keys(LINK_STATE) as LinkState[])[word(IFNET.link)] ?? "unknown",
       groups: [...e.groups],
+      capabilities: (Object.keys(IFCAP) as IfCap[]).filter((c) => ((e.spec?.caps ?? 0) & IFCAP[c]) !== 0),
       cpu: e.spec?.home ?? 0,
       queues: e.spec?.queues ?? 0,
       counters: this.counters,

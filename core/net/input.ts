@@ -30,7 +30,7 @@ import type { Arena } from "../memory/arena.ts";
 import { DISPATCH, IFF } from "./flags.ts";
 import { flowHash } from "./flow.ts";
 import type { Net } from "./net.ts";
-import { ifOutput } from "./output.ts";
+import { ifOutput, settleCsums } from "./output.ts";
 import { type AttachedIfp, ifnetByHandle, type NetSection } from "./section.ts";
 import type { Domain } from "./domain.ts";
 import { makeHandle } from "./handle.ts";
@@ -240,7 +240,10 @@ function receive(net: Net, index: number, gencnt: number, b: PacketBatch): void 
     if (toGen !== 0) {
       const to = ifnetByHandle(s, makeHandle(toGen, get(a, at + IFNET.xconnect)));
       if (to === undefined) drop(net, index, b, DROP.gone);
-      else ifOutput(s, to, b, 0);
+      else {
+        settleCsums(net, to, b);
+        ifOutput(s, to, b, 0);
+      }
       return;
     }
     if (net.sink !== undefined) net.sink(index, b);

@@ -46,6 +46,8 @@ export interface IfSpec {
   readonly home: number;
   readonly dispatch: number;
   readonly groups: readonly string[];
+  /** Bits of IFCAP. */
+  readonly caps: number;
 }
 
 /** One interface, from its slot's allocation to its free: CPU 0's record. */
@@ -268,6 +270,7 @@ export class Interfaces implements RefHolder {
       [IFNET.ringSize, spec.ringSize],
       [IFNET.dispatch, spec.dispatch],
       [IFNET.type, IFT[spec.type]],
+      [IFNET.caps, spec.caps],
       [IFNET.macHigh, spec.mac[0]! << 8 | spec.mac[1]!],
       [IFNET.macLow, spec.mac[2]! << 24 | spec.mac[3]! << 16 | spec.mac[4]! << 8 | spec.mac[5]!],
     ];

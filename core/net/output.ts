@@ -23,9 +23,10 @@ import { SoftcError } from "../error.ts";
 import { IFNET, MBUF, ringWords } from "../memory/arena.ts";
 import { type Batch, ERRNO, PacketBatch } from "../memory/batch.ts";
 import { DROP, type Drop, ENDED, IFC, WORK } from "../memory/counters.ts";
+import { CSUM, isPartial } from "../memory/csum.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 import { RING, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
-import { IFF } from "./flags.ts";
+import { IFCAP, IFF } from "./flags.ts";
 import { runBacklog } from "./input.ts";
 import type { Net } from "./net.ts";
 import { type AttachedIfp, netOf, type NetSection, type Section } from "./section.ts";
@@ -75,6 +76,7 @@ export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number
   const at = arena.ifnetAt(p);
   b.errno = ERRNO.OK;
   if ((get(a, at + IFNET.flags) & IFF.UP) === 0) return refuse(net, p, b, DROP.down, ERRNO.ENETDOWN);
+  if (b.csums) settleCsums(net, p, b);
   if (get(a, at + IFNET.taps) !== 0) tapBatch(net, p, b, "out");
   const queues = get(a, at + IFNET.queues);
   const accepted = queues === 0
@@ -82,6 +84,16 @@ export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number
     : queued(net, p, at, b, queues === 1 ? 0 : (flow >>> 0) % queues);
   if (net.backlog.length > 0) runBacklog(net);
   return accepted;
+}
+
+/** Before packets leave through an interface: nothing that was checked elsewhere stays trusted, and what it cannot complete is. */
+export function settleCsums(net: Net, p: number, b: PacketBatch): void {
+  const { a, plan } = net.arena;
+  const capable = (get(a, net.arena.ifnetAt(p) + IFNET.caps) & IFCAP.txcsum) !== 0;
+  for (let i = 0; i < b.n; i++) {
+    const csum = get(a, plan.mbuf + b.ids[i]! * MBUF.WORDS + MBUF.csum);
+    if (csum !== CSUM.whole && !(capable && isPartial(csum))) b.finishCsum(i);
+  }
 }
 
 /** A driver with a queue on every CPU: the rest of what it does not take is dropped. */

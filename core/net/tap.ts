@@ -18,6 +18,7 @@ import { plainError } from "../cpu/cpu.ts";
 import { IFNET, LINE, MBUF, ringWords } from "../memory/arena.ts";
 import type { PacketBatch } from "../memory/batch.ts";
 import { BORN, DROP, type Drop, type DropReason, ENDED } from "../memory/counters.ts";
+import { completeCsum, isPartial } from "../memory/csum.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 import { ringInit, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
 import type { Net } from "./net.ts";
@@ -108,6 +109,9 @@ function copyInto(net: Net, tap: number, b: PacketBatch, first: number, stamp: n
     const kept = len < snap ? len : snap;
     const from = b.at(first + i);
     arena.u8.copyWithin(copies.at(i), from, from + kept);
+    // What is shown is what will be on the wire, unless the end is cut off.
+    const csum = b.csum(first + i);
+    if (kept === len && isPartial(csum)) completeCsum(arena.u8, copies.at(i), len, csum);
     const h = cpu.pool.headerAt(copies.ids[i]!);
     a[h + MBUF.len] = kept;
     a[h + MBUF.flow] = len;

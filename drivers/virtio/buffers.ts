@@ -5,12 +5,12 @@
  *
  * @module
  */
-import type { Batch, Dev, Mbuf } from "../../core/device/mod.ts";
+import type { Batch, Dev, Dma, Mbuf } from "../../core/device/mod.ts";
 import { HEADER } from "./spec.ts";
 import type { Transport } from "./transport.ts";
 
 /** Bytes that a packet buffer holds without the header. */
-const ROOM = 1984;
+export const ROOM = 1984;
 
 /** Buffers of one queue pair. */
 export interface Buffers {
@@ -18,16 +18,16 @@ export interface Buffers {
   at: number;
   size: number;
   cookie: number;
-  /** Prepares packet `i` to be sent, with an empty header. */
-  send(b: Batch, i: number): void;
+  /** Prepares packet `i` to be sent; `csum` is its partial checksum, 0 = it is whole. */
+  send(b: Batch, i: number, csum: number): void;
   /** The device has sent it. */
   sent(cookie: number): void;
   /** Prepares a buffer to receive into; false when there is none. */
   post(): boolean;
   /** Address of what was received. */
   address(cookie: number): number;
-  /** Adds what was received to the batch: `len` bytes after the header. */
-  deliver(b: Batch, cookie: number, len: number): void;
+  /** Adds what was received to the batch: `len` bytes after the header. False when there was no packet for it. */
+  deliver(b: Batch, cookie: number, len: number): boolean;
   /** The buffer comes back unused. */
   drop(cookie: number): void;
   /** Ends what was prepared ahead. */
@@ -43,13 +43,13 @@ export class PacketBuffers implements Buffers {
 
   constructor(readonly dev: Dev, readonly rxSize: number) {}
 
-  send(b: Batch, i: number): void {
+  send(b: Batch, i: number, csum: number): void {
     const len = b.len(i);
     const m = b.take(i);
     this.at = this.dev.address(m) - HEADER.BYTES;
     this.size = len + HEADER.BYTES;
     this.cookie = m;
-    clearHeader(this.dev, this.at);
+    putHeader(this.dev.dma, this.at, csum);
   }
 
   sent(cookie: number): void {
@@ -73,8 +73,9 @@ export class PacketBuffers implements Buffers {
     return this.dev.address(cookie as Mbuf) - HEADER.BYTES;
   }
 
-  deliver(b: Batch, cookie: number, len: number): void {
+  deliver(b: Batch, cookie: number, len: number): boolean {
     b.put(cookie as Mbuf, len);
+    return true;
   }
 
   drop(cookie: number): void {
@@ -94,7 +95,7 @@ export class BounceBuffers implements Buffers {
   cookie = 0;
   readonly #base: number;
   readonly #free: number[];
-  readonly #room: number;
+  readonly #slot = ROOM + 64;
 
   constructor(
     readonly dev: Dev,
@@ -103,16 +104,15 @@ export class BounceBuffers implements Buffers {
     slots: number,
     readonly rxSize: number,
   ) {
-    this.#room = ROOM + 64;
-    this.#base = t.memory(name, slots * this.#room);
+    this.#base = t.memory(name, slots * this.#slot);
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
-  send(b: Batch, i: number): void {
+  send(b: Batch, i: number, csum: number): void {
     this.cookie = this.#free.pop()!;
     this.at = this.address(this.cookie);
     this.size = b.copyTo(i, this.t.dma.u8, this.at + HEADER.BYTES) + HEADER.BYTES;
-    clearHeader(this.t, this.at);
+    putHeader(this.t.dma, this.at, csum);
   }
 
   sent(cookie: number): void {
@@ -129,17 +129,20 @@ export class BounceBuffers implements Buffers {
   }
 
   address(cookie: number): number {
-    return this.#base + cookie * this.#room;
+    return this.#base + cookie * this.#slot;
   }
 
-  deliver(b: Batch, cookie: number, len: number): void {
-    const from = this.address(cookie) + HEADER.BYTES;
-    const one = this.dev.alloc(1);
-    if (one.length === 1) {
-      one.copyFrom(0, this.t.dma.u8.subarray(from, from + len));
-      b.put(one.take(0), len);
-    } else this.dev.count("rx_nobufs");
+  deliver(b: Batch, cookie: number, len: number): boolean {
     this.#free.push(cookie);
+    const one = this.dev.alloc(1);
+    if (one.length === 0) {
+      this.dev.count("rx_nobufs");
+      return false;
+    }
+    const from = this.address(cookie) + HEADER.BYTES;
+    one.copyFrom(0, this.t.dma.u8.subarray(from, from + len));
+    b.put(one.take(0), len);
+    return true;
   }
 
   drop(cookie: number): void {
@@ -149,10 +152,9 @@ export class BounceBuffers implements Buffers {
   dropSpare(): void {}
 }
 
-function clearHeader(x: { readonly dma: Dev["dma"] }, at: number): void {
-  if ((at & 3) === 0) {
-    x.dma.set(at, 0);
-    x.dma.set(at + 4, 0);
-    x.dma.set(at + 8, 0);
-  } else x.dma.u8.fill(0, at, at + HEADER.BYTES);
+/** Writes the header of a packet to send. Addresses of headers are multiples of 4. */
+function putHeader(dma: Dma, at: number, csum: number): void {
+  dma.set(at, csum === 0 ? 0 : HEADER.NEEDS_CSUM);
+  dma.set(at + 4, csum >>> 16 << 16);
+  dma.set(at + 8, csum & 0xffff);
 }

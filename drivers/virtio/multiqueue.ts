@@ -19,6 +19,10 @@ class MultiQueue extends VirtioNet {
   opened = false;
   declare readonly t: WindowTransport;
 
+  override cpuOf(k: number): number {
+    return k;
+  }
+
   override async release(): Promise<void> {
     if (this.opened && !this.stopped) await this.#advance();
   }

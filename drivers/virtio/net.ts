@@ -1,5 +1,5 @@
 /**
- * virtio-net: the driver proper. One queue pair on the home CPU (`virtio-net`), or one on every CPU
+ * virtio-net: the driver proper. Queue pairs on the home CPU (`virtio-net`), or one on every CPU
  * (`virtio-net-mq`, for devices that have a pair for each).
  *
  * A packet that was given to the device belongs to the device until the queue gives it back, or the device has
@@ -22,6 +22,8 @@ export interface VirtioNetOptions {
   readonly without?: readonly Feature[];
   /** Entries of each queue; as many as the device has, at most 256, unless told. */
   readonly entries?: number;
+  /** Queue pairs on the home CPU, where the device has them (MQ): 1 to 4; 1 unless told. */
+  readonly pairs?: number;
   /** Bytes of a receive buffer; a whole packet unless told. Less needs MRG_RXBUF. */
   readonly rxBuffer?: number;
 }
@@ -41,6 +43,8 @@ const WANTED: readonly Feature[] = [
   "VERSION_1",
 ];
 const ENTRIES = 256;
+/** Output queues, and so pairs, of `virtio-net` at most. */
+const PAIRS = 4;
 const MTU_MAX = 1958;
 
 /** A virtio network device: what its home CPU keeps. The pairs are those of this CPU. */
@@ -93,7 +97,7 @@ export class VirtioNet {
   async start(pairs: number): Promise<void> {
     const { t, dev, features } = this;
     for (let k = 0; k < pairs; k++) {
-      const cpu = pairs > 1 ? k : dev.cpu;
+      const cpu = this.cpuOf(k);
       const [rx, tx] = [await this.queue(2 * k, cpu), await this.queue(2 * k + 1, cpu)];
       this.pairs[k]?.use(rx, tx, features, dev.options?.rxBuffer ?? 1984);
     }
@@ -111,6 +115,11 @@ export class VirtioNet {
     await this.#link();
   }
 
+  /** The CPU that runs pair `k`. */
+  cpuOf(_k: number): number {
+    return this.dev.cpu;
+  }
+
   /** Queue `i` in fresh memory. */
   async queue(i: number, cpu: number): Promise<Virtqueue> {
     const n = Math.min(this.entries, await this.t.queueMax(i));
@@ -125,8 +134,14 @@ export class VirtioNet {
 
   /** Declares the interface. */
   declare(): void {
-    const { mac, mtu } = this;
-    this.dev.ifnet({ type: "ether", mtu: Math.min(mtu, 1500), ...(mac === undefined ? {} : { mac }) });
+    const { mac, mtu, features } = this;
+    this.dev.ifnet({
+      type: "ether",
+      mtu: Math.min(mtu, 1500),
+      ...(mac === undefined ? {} : { mac }),
+      ...(this.pairs.length === 0 ? {} : { queues: this.pairs.length }),
+      capabilities: features.has("CSUM") ? ["txcsum"] : [],
+    });
   }
 
   /** Sends a command through the control queue; whether the device said OK. */
@@ -215,18 +230,22 @@ export function transport(dev: Dev<VirtioNetOptions | undefined>): Transport {
   return dev.resource as Transport | undefined ?? new WindowTransport(dev as Dev);
 }
 
-/** The driver with one pair, on its home CPU. */
+/** The driver with its pairs on its home CPU. */
 export const virtioNet: Driver<VirtioNetOptions | undefined> = defineDriver({
   name: "virtio-net",
   api: 1,
   cloner: "vtnet",
   match: [{ bus: "virtio", device: 1 }],
+  queues: PAIRS,
   async attach(dev: Dev<VirtioNetOptions | undefined>) {
     const sc = new VirtioNet(dev, transport(dev));
     try {
       await sc.negotiate();
-      sc.pairs.push(new QueuePair(dev as Dev, sc.t, 0, (why) => sc.recover(why)));
-      await sc.start(1);
+      const pairs = Math.max(1, Math.min(dev.options?.pairs ?? 1, sc.maxPairs, PAIRS));
+      for (let k = 0; k < pairs; k++) {
+        sc.pairs.push(new QueuePair(dev as Dev, sc.t, k, (why) => sc.recover(why)));
+      }
+      await sc.start(pairs);
       sc.declare();
       await sc.run();
       return sc;
@@ -236,6 +255,6 @@ export const virtioNet: Driver<VirtioNetOptions | undefined> = defineDriver({
     }
   },
   set: (sc, change) => sc.set(change),
-  transmit: (sc, b) => sc.pairs[0]!.transmit(b),
+  transmit: (sc, b, queue) => sc.pairs[queue]!.transmit(b),
   stop: (sc) => sc.stop(),
 });

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Batch, Dev } from "../../core/device/mod.ts";
+import { type Batch, type Dev, isPartial } from "../../core/device/mod.ts";
 import { BounceBuffers, type Buffers, PacketBuffers } from "./buffers.ts";
-import { completeChecksum } from "./checksum.ts";
 import type { Virtqueue } from "./queue.ts";
-import { Features, HEADER } from "./spec.ts";
+import { Receiver } from "./receive.ts";
+import type { Features } from "./spec.ts";
 import type { Transport } from "./transport.ts";
 
 /** Buffers taken up before other work has its turn. */
@@ -19,10 +19,11 @@ export class QueuePair {
   #rx: Virtqueue | undefined;
   #tx: Virtqueue | undefined;
   #buffers: Buffers | undefined;
-  #features = new Features(0, 0);
+  #receiver: Receiver | undefined;
+  /** The device completes partial checksums. */
+  #csum = false;
   /** Somebody was refused for want of room. */
   #full = false;
-  #parts: number[] = [];
   readonly #again;
 
   constructor(
@@ -46,7 +47,9 @@ export class QueuePair {
     this.#buffers = this.t.bounce
       ? new BounceBuffers(this.dev, this.t, name, rx.n + tx.n, rxBuffer)
       : new PacketBuffers(this.dev, rxBuffer);
-    [this.#rx, this.#tx, this.#features] = [rx, tx, features];
+    this.#receiver = new Receiver(this.dev, this.t.dma, this.#buffers, features);
+    this.#csum = features.has("CSUM");
+    [this.#rx, this.#tx] = [rx, tx];
   }
 
   /** The device runs: gives it buffers to receive into. */
@@ -66,7 +69,10 @@ export class QueuePair {
     if (tx.free < n) this.#reclaim();
     let sent = 0;
     for (; sent < n && tx.free > 0; sent++) {
-      this.#buffers!.send(b, sent);
+      let csum = b.csum(sent);
+      // After a reset the device may offer less than the interface has declared.
+      if (isPartial(csum) && !this.#csum) b.finishCsum(sent), csum = 0;
+      this.#buffers!.send(b, sent, csum);
       tx.add(this.#buffers!.at, this.#buffers!.size, false, this.#buffers!.cookie);
     }
     if (tx.publish()) this.t.kick(2 * this.pair + 1);
@@ -101,19 +107,21 @@ export class QueuePair {
   /** The device has acked its reset: every buffer comes back. */
   release(): number {
     this.running = false;
-    if (this.#parts.length > 0) this.#dropParts();
+    this.#receiver?.drop();
     const back = (this.#tx?.drain((c) => this.#buffers!.drop(c)) ?? 0) +
       (this.#rx?.drain((c) => this.#buffers!.drop(c)) ?? 0);
     this.#buffers?.dropSpare();
-    this.#rx = this.#tx = this.#buffers = undefined;
+    this.#rx =
+      this.#tx =
+      this.#buffers =
+      this.#receiver =
+        undefined;
     return back;
   }
 
-  #reclaim(): number {
+  #reclaim(): void {
     const tx = this.#tx!;
-    let n = 0;
-    for (let c = tx.take(); c >= 0; c = tx.take(), n++) this.#buffers!.sent(c);
-    return n;
+    for (let c = tx.take(); c >= 0; c = tx.take()) this.#buffers!.sent(c);
   }
 
   #refill(): void {
@@ -130,59 +138,9 @@ export class QueuePair {
     for (; taken < RX_BUDGET; taken++) {
       const cookie = rx.take();
       if (cookie < 0) break;
-      if (this.#parts.length > 0) this.#part(b, cookie, rx.len);
-      else this.#packet(b, cookie, rx.len);
+      this.#receiver!.add(b, cookie, rx.len);
     }
     if (b.length > 0) this.dev.ifInput(b, this.pair);
     return taken;
-  }
-
-  /** A packet, or the first part of one. */
-  #packet(b: Batch, cookie: number, len: number): void {
-    const { dma } = this.t;
-    const at = this.#buffers!.address(cookie);
-    const buffers = len < HEADER.BYTES
-      ? 0
-      : dma.u8[at + HEADER.numBuffers]! | dma.u8[at + HEADER.numBuffers + 1]! << 8;
-    const wanted = this.#features.has("MRG_RXBUF") ? buffers : 1;
-    if (len < HEADER.BYTES + 14 && wanted <= 1 || wanted === 0) return this.#bad(cookie);
-    if (dma.u8[at + HEADER.flags]! & HEADER.NEEDS_CSUM && wanted === 1) {
-      if (
-        !this.#features.has("GUEST_CSUM") ||
-        !completeChecksum(dma.u8, at, at + HEADER.BYTES, len - HEADER.BYTES)
-      ) return this.#bad(cookie);
-    }
-    if (wanted > 1) this.#parts = [cookie, len, wanted - 1, len];
-    else this.#buffers!.deliver(b, cookie, len - HEADER.BYTES);
-  }
-
-  /** A further part: appended to the first, whose buffer holds a whole packet. [cookie, bytes, parts to come] */
-  #part(b: Batch, cookie: number, len: number): void {
-    const parts = this.#parts;
-    const { u8 } = this.t.dma;
-    const first = this.#buffers!.address(parts[0]!);
-    const from = this.#buffers!.address(cookie);
-    if (parts[1]! + len <= HEADER.BYTES + 1984) u8.copyWithin(first + parts[1]!, from, from + len);
-    parts[1]! += len;
-    parts[2]!--;
-    this.#buffers!.drop(cookie);
-    if (parts[2]! > 0) return;
-    this.#parts = [];
-    const whole = parts[1]! - HEADER.BYTES;
-    const csum = (u8[first + HEADER.flags]! & HEADER.NEEDS_CSUM) !== 0;
-    if (whole > 1984 || whole < 14 || (csum && !completeChecksum(u8, first, first + HEADER.BYTES, whole))) {
-      return this.#bad(parts[0]!);
-    }
-    this.#buffers!.deliver(b, parts[0]!, whole);
-  }
-
-  #bad(cookie: number): void {
-    this.dev.count("rx_bad");
-    this.#buffers!.drop(cookie);
-  }
-
-  #dropParts(): void {
-    this.#buffers!.drop(this.#parts[0]!);
-    this.#parts = [];
   }
 }

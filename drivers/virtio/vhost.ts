@@ -11,10 +11,11 @@ import {
   defineDriver,
   type Dev,
   type Driver,
+  isPartial,
+  partialCsum,
   type StandardSchema,
   struct,
 } from "../../core/device/mod.ts";
-import { completeChecksum } from "./checksum.ts";
 import { DeviceQueue } from "./device_queue.ts";
 import { CTRL, type Feature, Features, HEADER, STATUS } from "./spec.ts";
 import { WINDOW, WINDOW_ENTRIES, WINDOW_PAIRS, WINDOW_QUEUES, writeConfig } from "./window.ts";
@@ -138,6 +139,8 @@ class VirtioDevice {
     const { dma } = this.dev;
     const merge = this.accepted.has("MRG_RXBUF");
     const need = b.len(i) + HEADER.BYTES;
+    if (!this.accepted.has("GUEST_CSUM")) b.finishCsum(i);
+    const csum = b.csum(i);
     const m = b.take(i);
     const from = this.dev.address(m);
     let chains = 0;
@@ -179,6 +182,7 @@ class VirtioDevice {
     if (done >= need) {
       dma.u8[header + HEADER.numBuffers] = chains & 255;
       dma.u8[header + HEADER.numBuffers + 1] = chains >> 8;
+      if (isPartial(csum)) this.#putCsum(header, csum);
     }
     if (chains === 0) {
       b.untake(i, m);
@@ -212,13 +216,17 @@ class VirtioDevice {
         this.dev.free(m);
         break;
       }
-      if (
-        len > ROOM ||
-        (dma.u8[q.at[0]!]! & HEADER.NEEDS_CSUM) !== 0 && !completeChecksum(dma.u8, q.at[0]!, to, len)
-      ) {
-        this.dev.count("tx_bad");
+      const partial = (dma.u8[q.at[0]!]! & HEADER.NEEDS_CSUM) !== 0;
+      if (partial && !this.accepted.has("CSUM")) {
+        this.#mistake("a partial checksum that was not negotiated");
         this.dev.free(m);
-      } else b.put(m, len);
+        break;
+      }
+      if (len <= ROOM) b.put(m, len);
+      if (len > ROOM || partial && !b.setCsum(b.length - 1, this.#csumOf(q))) {
+        this.dev.count("tx_bad");
+        this.dev.free(len > ROOM ? m : b.take(b.length - 1));
+      }
       q.complete(head, 0);
     }
     fresh.freeAll();
@@ -231,6 +239,22 @@ class VirtioDevice {
     }
     if (want > fresh.length) this.#later.set(1);
     else if (want === BUDGET || q.enable()) this.#kickAgain.ring();
+  }
+
+  /** The partial checksum of the packet that was read; its header may lie in several parts. */
+  #csumOf(q: DeviceQueue): number {
+    const byte = (k: number): number => {
+      for (let p = 0; p < q.parts; k -= q.len[p++]!) if (k < q.len[p]!) return this.dev.dma.u8[q.at[p]! + k]!;
+      return 0;
+    };
+    const u16 = (k: number): number => byte(k) | byte(k + 1) << 8;
+    return partialCsum(u16(HEADER.csumStart), u16(HEADER.csumOffset));
+  }
+
+  #putCsum(header: number, csum: number): void {
+    const { u8 } = this.dev.dma;
+    u8[header + HEADER.flags] = HEADER.NEEDS_CSUM;
+    u8.set([csum >>> 16 & 255, csum >>> 24, csum & 255, csum >>> 8 & 255], header + HEADER.csumStart);
   }
 
   /** Copies a packet without its header; its length, or -1 when a part is writable. */
@@ -417,7 +441,7 @@ export const vhost: Driver<VhostOptions> = defineDriver({
   options,
   shared: struct({ window: ["i32", WINDOW.BYTES >> 2] }),
   attach(dev: Dev<VhostOptions, { window: readonly ["i32", number] }>) {
-    dev.ifnet({ type: "ether" });
+    dev.ifnet({ type: "ether", queues: dev.options?.pairs ?? 1, capabilities: ["txcsum"] });
     dev.link(true);
     return new VirtioDevice(dev as unknown as Dev<VhostOptions | undefined>);
   },

@@ -29,6 +29,7 @@ export function fault(o: FaultOptions): Middleware {
       const calls: Record<string, number> = {};
       const spoil = (b: Batch, i: number): "pass" => {
         if (corrupt > 0 && next() < corrupt && b.len(i) > 0) {
+          b.finishCsum(i); // a checksum made or trusted later would hide it
           const bytes = b.bytes(i);
           const at = Math.floor(next() * bytes.length);
           bytes[at] = bytes[at]! ^ 1 << Math.floor(next() * 8);

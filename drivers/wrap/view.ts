@@ -51,6 +51,15 @@ export class View implements Batch {
   copyFrom(i: number, source: Uint8Array): void {
     this.#of.copyFrom(this.#at(i), source);
   }
+  csum(i: number): number {
+    return this.#of.csum(this.#at(i));
+  }
+  setCsum(i: number, csum: number): boolean {
+    return this.#of.setCsum(this.#at(i), csum);
+  }
+  finishCsum(i: number): void {
+    this.#of.finishCsum(this.#at(i));
+  }
   take(i: number): Mbuf {
     const m = this.#of.take(this.#at(i));
     this.#gone.add(i);

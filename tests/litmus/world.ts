@@ -146,6 +146,7 @@ export function attachIf(w: ControlWorld, driver: Driver<never>, o: AttachSpec =
     home,
     dispatch: DISPATCH.direct,
     groups: [driver.name],
+    caps: 0,
   };
   if (o.unpublished === true) {
     e.spec = spec;

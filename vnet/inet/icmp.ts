@@ -49,6 +49,7 @@ export function icmpInput(st: Stack, id: number, ip: number, body: number, group
   const { u8 } = st;
   const len = ip + at16(u8, ip + 2) - body;
   if (len < 8) return st.drop(id, DROP.malformed);
+  st.finish(id);
   if (checksum(u8, body, len) !== 0) return st.drop(id, DROP.checksum);
   switch (u8[body]!) {
     case ICMP.echo:
@@ -157,6 +158,7 @@ export function icmpError(st: Stack, id: number, type: number, code: number, val
   u8[at + 21] = code;
   put16(u8, at + 22, 0);
   putWord(u8, at + 24, value);
+  st.finish(id);
   u8.copyWithin(at + 28, ip, ip + quote);
   put16(u8, at + 22, checksum(u8, at + 20, 8 + quote));
   st.emit(e, AF.inet);
@@ -178,6 +180,7 @@ export function icmp6Input(
   const { u8 } = st;
   const len = end - body;
   if (len < 8) return st.drop(id, DROP.malformed);
+  st.finish(id);
   if (checksum(u8, body, len, pseudoSum(u8, ip + 8, 32, IPPROTO.icmp6, len)) !== 0) {
     return st.drop(id, DROP.checksum);
   }
@@ -255,6 +258,7 @@ export function icmp6Error(st: Stack, id: number, p: number, type: number, code:
   u8[at + 40] = type;
   u8[at + 41] = code;
   putWord(u8, at + 44, value);
+  st.finish(id);
   u8.copyWithin(at + 48, ip, ip + quote);
   st.sealIcmp6(at);
   st.emit(e, AF.inet6);

@@ -106,6 +106,7 @@ function forward(st: Stack, id: number, ip: number, flags: number): void {
 function local(st: Stack, id: number, ip: number, group: boolean): void {
   const { u8 } = st;
   if ((at16(u8, ip + 6) & (MF | 0x1fff)) !== 0) {
+    st.finish(id);
     const block = load(st.a, st.vnetAt + VINET.fragments);
     return block === 0 ? st.drop(id, DROP.fragment) : socketPush(st, id, block, ARRIVAL.data);
   }
@@ -127,7 +128,10 @@ function udp4(st: Stack, id: number, ip: number, udp: number, group: boolean): v
   const room = ip + at16(u8, ip + 2) - udp;
   const len = room < 8 ? 0 : at16(u8, udp + 4);
   if (len < 8 || len > room) return st.drop(id, DROP.malformed);
-  if (at16(u8, udp + 6) !== 0 && checksum(u8, udp, len, pseudoSum(u8, ip + 12, 8, IPPROTO.udp, len)) !== 0) {
+  if (
+    at16(u8, udp + 6) !== 0 && !st.trusted(id) &&
+    checksum(u8, udp, len, pseudoSum(u8, ip + 12, 8, IPPROTO.udp, len)) !== 0
+  ) {
     return st.drop(id, DROP.checksum);
   }
   const key = socketKey(IPPROTO.udp, at16(u8, udp + 2));

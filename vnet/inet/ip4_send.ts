@@ -28,6 +28,7 @@ export function send4(st: Stack, id: number): void {
 /** Cuts a packet: the first piece keeps its buffer and its life, each other piece is born `split`. */
 export function fragment(st: Stack, id: number, ip: number, mtu: number): void {
   const { u8 } = st;
+  st.finish(id);
   const header = (u8[ip]! & 15) * 4;
   const total = at16(u8, ip + 2);
   const field = at16(u8, ip + 6);

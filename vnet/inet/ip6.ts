@@ -142,9 +142,10 @@ function udp6(
   const room = end - udp;
   const len = room < 8 ? 0 : at16(u8, udp + 4);
   if (len < 8 || len > room) return st.drop(id, DROP.malformed);
-  if (at16(u8, udp + 6) === 0 || checksum(u8, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0) {
-    return st.drop(id, DROP.checksum);
-  }
+  if (
+    at16(u8, udp + 6) === 0 ||
+    !st.trusted(id) && checksum(u8, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0
+  ) return st.drop(id, DROP.checksum);
   const key = socketKey(IPPROTO.udp, at16(u8, udp + 2));
   const to = scope(addressAt(u8, ip + 24, AF.inet6), p);
   const from = scope(addressAt(u8, ip + 8, AF.inet6), p);

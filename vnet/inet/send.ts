@@ -6,6 +6,7 @@
  */
 import { get } from "../../core/doors/arena.ts";
 import { BORN } from "../../core/memory/counters.ts";
+import { partialCsum } from "../../core/memory/csum.ts";
 import { AF } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
 import { type Address, putAddress, unscoped } from "./address.ts";
@@ -49,8 +50,9 @@ export function sendDatagram(st: Stack, d: Datagram): number {
   }
   const source = d.source ?? chosen(st, d);
   if (source === undefined) return SEND.noAddress;
-  seal(d, source);
-  return d.family === AF.inet ? send4(st, d, source) : send6(st, d, source);
+  const whole = (d.family === AF.inet ? 20 : 40) + d.payload.length <= st.rMtu;
+  const partial = seal(d, source, whole);
+  return d.family === AF.inet ? send4(st, d, source, whole, partial) : send6(st, d, source, whole, partial);
 }
 
 /** The route's source address, or one of the interface. */
@@ -61,7 +63,11 @@ function chosen(st: Stack, d: Datagram): Address | undefined {
   return e === 0 ? undefined : [get(a, e), get(a, e + 1), get(a, e + 2), get(a, e + 3)];
 }
 
-function seal(d: Datagram, source: Address): void {
+/**
+ * Writes the transport checksum. That of a UDP datagram which leaves in one piece stays partial; answers where it
+ * lies, counted from the transport header, or -1 when it is whole.
+ */
+function seal(d: Datagram, source: Address, whole: boolean): number {
   const { payload, proto, family, destination } = d;
   const at = proto === IPPROTO.udp ? 6 : 2;
   let sum = 0;
@@ -74,15 +80,19 @@ function seal(d: Datagram, source: Address): void {
       }
     }
   }
+  if (whole && proto === IPPROTO.udp) {
+    put16(payload, at, ~checksum(payload, 0, 0, sum));
+    return at;
+  }
   put16(payload, at, 0);
   const c = checksum(payload, 0, payload.length, sum);
   put16(payload, at, c === 0 && proto === IPPROTO.udp ? 0xffff : c);
+  return -1;
 }
 
-function send4(st: Stack, d: Datagram, source: Address): number {
+function send4(st: Stack, d: Datagram, source: Address, whole: boolean, partial: number): number {
   const { u8 } = st;
   const { payload } = d;
-  const whole = 20 + payload.length <= st.rMtu;
   if (!whole && d.dontFragment) return SEND.tooBig;
   const piece = whole ? payload.length : (st.rMtu - 20) & ~7;
   for (let at = 0; at === 0 || at < payload.length; at += piece) {
@@ -96,14 +106,15 @@ function send4(st: Stack, d: Datagram, source: Address): number {
     putAddress(u8, ip + 16, AF.inet, d.destination);
     sealIpv4(u8, ip);
     u8.set(part, ip + 20);
+    if (partial >= 0) st.setPartial(id, partialCsum(ETHER + 20, partial));
     st.emit(id, AF.inet);
   }
   return SEND.ok;
 }
 
-function send6(st: Stack, d: Datagram, source: Address): number {
+function send6(st: Stack, d: Datagram, source: Address, whole: boolean, partial: number): number {
   const { u8 } = st;
-  if (40 + d.payload.length > st.rMtu) return SEND.tooBig;
+  if (!whole) return SEND.tooBig;
   const id = st.alloc(ETHER + 40 + d.payload.length);
   if (id < 0) return SEND.noBuffers;
   const ip = st.at(id) + ETHER;
@@ -111,6 +122,7 @@ function send6(st: Stack, d: Datagram, source: Address): number {
   putAddress(u8, ip + 8, AF.inet6, source);
   putAddress(u8, ip + 24, AF.inet6, d.destination);
   u8.set(d.payload, ip + 40);
+  if (partial >= 0) st.setPartial(id, partialCsum(ETHER + 40, partial));
   st.emit(id, AF.inet6);
   return SEND.ok;
 }

@@ -10,9 +10,10 @@ import { add, get, load, set, store } from "../../core/doors/arena.ts";
 import { IFNET, MBUF, VNET } from "../../core/memory/arena.ts";
 import { BATCH_MAX, type PacketBatch } from "../../core/memory/batch.ts";
 import { BORN, DROP, ENDED } from "../../core/memory/counters.ts";
+import { completeCsum, CSUM, isPartial } from "../../core/memory/csum.ts";
 import { OWNER, ownerWord } from "../../core/memory/mbuf.ts";
 import { AF, afdata } from "../../core/net/domain.ts";
-import { IFT } from "../../core/net/flags.ts";
+import { IFCAP, IFT } from "../../core/net/flags.ts";
 import { makeHandle } from "../../core/net/handle.ts";
 import type { Net } from "../../core/net/net.ts";
 import { ifOutput } from "../../core/net/output.ts";
@@ -44,11 +45,11 @@ import { routeLookup } from "./routes.ts";
 /** Bytes of an Ethernet header. */
 export const ETHER = 14;
 const SITE = "input (delivered or dropped)" as const;
-/** Word offset of the tag that says which neighbour a held packet is for. */
-const TAG = MBUF.flags;
+/** Word offset of the tag that says which neighbour a held packet is for: on its way out it has no use for the word. */
+const TAG = MBUF.rcvGen;
 
-/** Mark of a packet that the stack sent to itself. */
-const LOOPED = 1;
+/** Checksum word of a packet that the stack sent to itself; beside those of CSUM. */
+const LOOPED = 2;
 
 /** What happened that CPU 0 must hear: an address is somebody else's too. */
 export const NOTE = { duplicate: 1 } as const;
@@ -154,10 +155,29 @@ export class Stack {
 
   /** Whether the stack sent the packet to itself; asked once. */
   looped(id: number): boolean {
-    const word = this.net.cpu.pool.headerAt(id) + TAG;
+    const word = this.net.cpu.pool.headerAt(id) + MBUF.csum;
     if (get(this.a, word) !== LOOPED) return false;
-    set(this.a, word, 0);
+    set(this.a, word, CSUM.whole);
     return true;
+  }
+
+  /** Whether the transport checksum of a received packet need not be checked: it was, or it was never on a wire. */
+  trusted(id: number): boolean {
+    return get(this.a, this.net.cpu.pool.headerAt(id) + MBUF.csum) !== CSUM.whole;
+  }
+
+  /** Says that the transport checksum of a packet is partial. */
+  setPartial(id: number, csum: number): void {
+    set(this.a, this.net.cpu.pool.headerAt(id) + MBUF.csum, csum);
+  }
+
+  /** Completes a partial checksum: before anybody looks at it, copies it or cuts the packet. */
+  finish(id: number): void {
+    const word = this.net.cpu.pool.headerAt(id) + MBUF.csum;
+    const csum = get(this.a, word);
+    if (csum === CSUM.whole) return;
+    if (isPartial(csum)) completeCsum(this.u8, this.at(id), this.len(id), csum);
+    set(this.a, word, CSUM.whole);
   }
 
   /** Passes a packet of this CPU to another owner, or back. */
@@ -244,11 +264,16 @@ export class Stack {
     return true;
   }
 
-  /** Frames a packet and sends it the way that was found. Consumes it. Its IP header is complete. */
+  /**
+   * Frames a packet and sends it the way that was found. Consumes it. Its IP header is complete; a transport
+   * checksum may be partial, and is completed here unless the interface does it (FreeBSD's in_delayed_cksum).
+   */
   emit(id: number, family: number): void {
     const { a, u8, rIf } = this;
     const at = this.at(id);
     const slot = this.net.arena.ifnetAt(rIf);
+    const csum = get(a, this.net.cpu.pool.headerAt(id) + MBUF.csum);
+    if (csum !== CSUM.whole && !(isPartial(csum) && this.#completes(slot))) this.finish(id);
     put16(u8, at + 12, family === AF.inet ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6);
     if ((this.rFlags & RTF.local) !== 0) return this.#loop(id, at, slot);
     const hop = this.#hop;
@@ -262,6 +287,11 @@ export class Stack {
     else if (this.#resolved || this.#resolve(family)) this.#putMac(at, this.#view.macHigh, this.#view.macLow);
     else return this.#hold(id, family);
     this.send(id, rIf);
+  }
+
+  /** Whether the way that was found leads through a driver that completes partial checksums. */
+  #completes(slot: number): boolean {
+    return (this.rFlags & RTF.local) === 0 && (get(this.a, slot + IFNET.caps) & IFCAP.txcsum) !== 0;
   }
 
   /** Adds a framed packet to the batch for an interface that was looked up in this section. */
@@ -299,7 +329,7 @@ export class Stack {
     // The interface's own address, so that the check of the frame's destination lets it in.
     this.#putMac(at, get(this.a, slot + IFNET.macHigh), get(this.a, slot + IFNET.macLow));
     this.putSource(at, slot);
-    set(this.a, h + MBUF.flags, LOOPED);
+    set(this.a, h + MBUF.csum, LOOPED);
     set(this.a, h + MBUF.rcvIndex, this.rIf);
     set(this.a, h + MBUF.rcvGen, load(this.a, slot + IFNET.gencnt));
     const b = this.net.borrow(0);
