@@ -17,7 +17,7 @@ export function addLab(cli: Commands, program: Command): void {
     c,
     "up <file>",
     "run a system as the file says, until Ctrl-C",
-    "lab up two-vnets.lab.json",
+    "lab up two-vnets.json",
     START_OPTIONS,
     start,
   );
@@ -25,7 +25,7 @@ export function addLab(cli: Commands, program: Command): void {
     c,
     "diff <file>",
     "what an apply would do; exit code 1 when there is a difference",
-    "lab diff two-vnets.lab.json",
+    "lab diff two-vnets.json",
     [],
     async (x, [file]) => {
       const steps = await x.client().call<Steps>("POST", "/api/lab/diff", readLab(file!));
@@ -37,7 +37,7 @@ export function addLab(cli: Commands, program: Command): void {
     c,
     "apply <file>",
     "make the running system what the file says: all of it, or nothing",
-    "lab apply two-vnets.lab.json",
+    "lab apply two-vnets.json",
     [],
     async (x, [file]) => {
       const steps = await x.client().call<Steps>("PUT", "/api/lab", readLab(file!));

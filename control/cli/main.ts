@@ -22,14 +22,14 @@ export async function runCli(args: readonly string[], io: Io = STANDARD): Promis
     .description("Runs, watches and changes a softc system.")
     .addHelpText(
       "after",
-      "\nExample:\n  $ softc start examples/two-vnets.lab.json\n\nExit codes: 0 done, 1 a check failed or was refused, 2 usage, 3 environment",
+      "\nExample:\n  $ softc start examples/two-vnets.json\n\nExit codes: 0 done, 1 a check failed or was refused, 2 usage, 3 environment",
     );
   const cli = new Commands(io);
   cli.add(
     program,
     "start [lab]",
     "run a system with its API and dashboard",
-    "start two-vnets.lab.json --json",
+    "start two-vnets.json --json",
     START_OPTIONS,
     start,
   );

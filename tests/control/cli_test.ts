@@ -3,7 +3,7 @@ import { runCli } from "../../control/mod.ts";
 import { type Json, withApi } from "./helper.ts";
 
 const MAIN = new URL("../../control/cli/main.ts", import.meta.url).pathname;
-const LAB = new URL("../../examples/two-vnets.lab.json", import.meta.url).pathname;
+const LAB = new URL("../../examples/two-vnets.json", import.meta.url).pathname;
 
 /** Runs one command in this process. */
 async function softc(...args: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -89,7 +89,7 @@ Deno.test({
     withApi({ cpus: 2, limits: { strangersPerSecond: 1000 } }, async ({ call, server, kernel }) => {
       Deno.mkdirSync(OUT, { recursive: true });
       const lab = JSON.parse(
-        Deno.readTextFileSync(new URL("../../../examples/two-vnets.lab.json", import.meta.url)),
+        Deno.readTextFileSync(new URL("../../../examples/two-vnets.json", import.meta.url)),
       );
       assertEquals((await call("PUT", "/api/lab", lab)).status, 200);
 
