@@ -11,4 +11,14 @@ export { serveControl } from "./http/serve.ts";
 export type { ControlServer, ServeOptions } from "./http/serve.ts";
 export type { ApplyOptions } from "./lab/apply.ts";
 export { parseLab } from "./lab/schema.ts";
-export type { Lab, LabEnd, LabInterface, LabLink, LabRoute, LabTraffic, LabVnet } from "./lab/schema.ts";
+export type {
+  Lab,
+  LabEnd,
+  LabInterface,
+  LabLink,
+  LabModule,
+  LabNetem,
+  LabRoute,
+  LabTraffic,
+  LabVnet,
+} from "./lab/schema.ts";

@@ -42,6 +42,14 @@ export interface CreateSpec {
   readonly options?: unknown;
 }
 
+/** A module, and where it runs. */
+export interface LoadSpec {
+  /** As it was asked for, in its normal form. */
+  readonly module: string;
+  /** In a worker of its own, a driver host, instead of on the kernel's CPUs. */
+  readonly host?: boolean | undefined;
+}
+
 /** A stream of packets to send. */
 export interface TrafficSpec extends FrameOptions {
   readonly name: string;
@@ -82,7 +90,7 @@ export class System {
   /** Vnets that forward. */
   readonly forwarding: Set<string> = new Set();
   /** What each module was loaded as, by name. */
-  readonly specs: Map<string, string> = new Map<string, string>();
+  readonly specs: Map<string, LoadSpec> = new Map<string, LoadSpec>();
   /** A lab is being applied. */
   applying = false;
   readonly traffic: Map<string, Stream> = new Map<string, Stream>();
@@ -142,11 +150,16 @@ export class System {
   }
 
   /** Loads a module from an allowed place. */
-  async load(spec: string): Promise<Module> {
-    const admitted = this.modules.admit(spec);
-    const module = await this.kernel.modules.load(admitted);
-    this.specs.set(module.name, admitted);
+  async load(spec: LoadSpec): Promise<Module> {
+    const admitted = this.modules.admit(spec.module);
+    const module = await this.kernel.modules.load(admitted, spec.host === true ? { host: {} } : {});
+    this.specs.set(module.name, { ...spec, module: admitted });
     return module;
+  }
+
+  /** What a module was loaded as. */
+  specOf(m: Module): LoadSpec {
+    return this.specs.get(m.name) ?? { module: m.url };
   }
 
   async unload(name: string, mode: UnloadMode): Promise<void> {

@@ -9,6 +9,7 @@ import { type Importer, Instances } from "../core/device/instances.ts";
 import { watchDoor } from "../core/doors/arena.ts";
 import { type Clock, realClock } from "../core/doors/clock.ts";
 import type { Arena } from "../core/memory/arena.ts";
+import { WORK } from "../core/memory/counters.ts";
 import { Sanitizer } from "../core/memory/sanitizer.ts";
 import { inputWaits, pollInput } from "../core/net/input.ts";
 import { Net } from "../core/net/net.ts";
@@ -46,6 +47,7 @@ export function assemble(
   const callbacks = new Callbacks(
     grace ?? (() => remote!.wait()),
     (e) => cpu.report({ kind: "panic", label: "epoch callback", error: plainError(e) }),
+    (n) => cpu.counters.count(WORK.callbacks, n),
   );
   const instances = new Instances(cpu, net, importer, callbacks);
   cpu.sources.push(

@@ -72,6 +72,8 @@ export interface Kernel extends AsyncDisposable {
   readonly devices: Devices;
   /** Grace periods so far. */
   readonly gracePeriods: number;
+  /** Epoch callbacks that have not run, of every CPU: what that CPU told last. */
+  readonly pendingCallbacks: number;
   /** Runs `fn` in a section that sees every vnet. @throws {SoftcError} `SOFTC_EPOCH_ASYNC` */
   section<R>(fn: (s: Section) => Sync<R>): R;
   /** What a handle answers: for people and JSON, no permission to touch. */

@@ -17,6 +17,7 @@ import { watchDoor } from "../core/doors/arena.ts";
 import { openAsyncSections } from "../core/epoch/epoch.ts";
 import { SoftcError } from "../core/error.ts";
 import type { Arena } from "../core/memory/arena.ts";
+import { sumCpus, WORK } from "../core/memory/counters.ts";
 import { Sanitizer } from "../core/memory/sanitizer.ts";
 import { type Blame, blameTree } from "../core/net/blame.ts";
 import type { TimerEntry } from "../core/doors/clock.ts";
@@ -174,6 +175,9 @@ export class KernelObject implements Kernel {
   }
   get gracePeriods(): number {
     return this.control.grace.count;
+  }
+  get pendingCallbacks(): number {
+    return sumCpus(this.arena, WORK.callbacks);
   }
 
   /** Starts the other CPUs and the pump of this one. */

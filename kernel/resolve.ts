@@ -40,6 +40,7 @@ const BUILTIN = {
   virtio: "virtio/mod",
   usb: "usb/mod",
   tap: "tap/mod",
+  link: "wrap/link",
 } as const;
 
 /** URL of a built-in driver, `softc:NAME`. */

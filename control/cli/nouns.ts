@@ -95,9 +95,9 @@ export function addModule(cli: Commands, program: Command): void {
     "load <module>",
     "load softc:NAME, a URL, a path or a package",
     "module load softc:epair",
-    [],
-    async (x, [module]) => {
-      const m = await x.client().call<ModuleJSON>("POST", "/api/module", { module });
+    [["--host", "in a worker of its own, instead of on the kernel's CPUs"]],
+    async (x, [module], o) => {
+      const m = await x.client().call<ModuleJSON>("POST", "/api/module", { module, host: o.host === true });
       x.print(m, () => text([m]));
     },
   );

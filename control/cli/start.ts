@@ -54,7 +54,10 @@ export const start: Action = async (x, [file], o) => {
         ...(o.port === undefined ? {} : { port: whole("--port", o.port) }),
         ...(o.socket === undefined ? {} : { socket: String(o.socket) }),
         // The operator's own file names what may be loaded.
-        allowModules: [...(o.allowModule as string[] | undefined ?? []), ...(lab?.modules ?? [])],
+        allowModules: [
+          ...(o.allowModule as string[] | undefined ?? []),
+          ...(lab?.modules ?? []).map((m) => typeof m === "string" ? m : m.module),
+        ],
         limits: o.requests === undefined ? {} : { requestsPerSecond: whole("--requests", o.requests) },
         onError: (e) => x.io.err(`error: ${e instanceof Error ? e.stack : String(e)}\n`),
       });

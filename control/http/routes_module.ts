@@ -23,7 +23,7 @@ export function moduleRoutes(system: System): Route[] {
       body: S.MODULE_LOAD,
       reply: S.MODULE,
       status: 201,
-      handle: ({ body }) => system.load(body.module),
+      handle: ({ body }) => system.load(body),
     }),
     route({
       method: "get",

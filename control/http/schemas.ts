@@ -68,6 +68,7 @@ export const IFNET = z.looseObject({
   capabilities: z.array(z.string()),
   cpu: z.int(),
   queues: z.int(),
+  queued: counter,
   counters: COUNTERS,
 }).meta({ id: "Ifnet" });
 
@@ -170,6 +171,7 @@ export const VNET_CREATE = z.strictObject({
 /** Loading a module. */
 export const MODULE_LOAD = z.strictObject({
   module: z.string().min(1).max(1024).meta({ description: "softc:NAME, a URL, a path, or a package name" }),
+  host: z.boolean().optional().meta({ description: "In a worker of its own, instead of on the CPUs" }),
 }).meta({ id: "ModuleLoad" });
 
 /** How a module is unloaded. */

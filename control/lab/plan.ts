@@ -8,7 +8,7 @@
  * @module
  */
 import { SoftcError } from "../../mod.ts";
-import type { System, TrafficSpec } from "../system.ts";
+import type { LoadSpec, System, TrafficSpec } from "../system.ts";
 import { inetSteps } from "./inet.ts";
 import type { Lab } from "./schema.ts";
 import { type Unit, unitsIn, unitsOf } from "./units.ts";
@@ -26,6 +26,10 @@ const BUILTIN: Readonly<Record<string, string>> = {
   lo: "softc:loopback",
   null: "softc:null",
   epair: "softc:epair",
+  link: "softc:link",
+  pcap: "softc:pcap",
+  vhost: "softc:virtio",
+  tap: "softc:tap",
 };
 
 function halfPair(u: Unit): SoftcError {
@@ -71,7 +75,7 @@ export function planLab(system: System, lab: Lab): Step[] {
     lentFrom(u) && fresh.some((w) => w.vnet === u.vnet || w.ends.some((e) => e.vnet === u.vnet));
 
   const vnets = vnetSteps(system, lab);
-  const modules = moduleSteps(system, lab);
+  const modules = moduleSteps(system, lab, want);
   const traffic = trafficSteps(
     system,
     lab,
@@ -221,34 +225,37 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
   return { create, change, destroy };
 }
 
-function moduleSteps(system: System, lab: Lab): { load: Step[]; unload: Step[] } {
-  const cloners = [...lab.interfaces, ...lab.links].map((x) => x.cloner);
-  const want = new Set([
-    ...lab.modules.map((m) => system.modules.normal(m)),
-    ...cloners.flatMap((c) => BUILTIN[c] === undefined ? [] : [BUILTIN[c]]),
-  ]);
-  const have = system.kernel.modules.list().map((m) => ({
-    name: m.name,
-    spec: system.specs.get(m.name) ?? m.url,
-  }));
-  const drop = async (spec: string): Promise<void> => {
-    const m = system.kernel.modules.list().find((x) => (system.specs.get(x.name) ?? x.url) === spec);
+function moduleSteps(system: System, lab: Lab, units: readonly Unit[]): { load: Step[]; unload: Step[] } {
+  const asked = lab.modules.map((m) => typeof m === "string" ? { module: m } : m);
+  const needed = units.flatMap(({ cloner }) => Object.hasOwn(BUILTIN, cloner) ? [BUILTIN[cloner]!] : []);
+  const want = new Map(
+    [...asked, ...needed.map((module): LoadSpec => ({ module }))].map((m) => {
+      const spec = { ...m, module: system.modules.normal(m.module) };
+      return [spellModule(spec), spec];
+    }),
+  );
+  const have = system.kernel.modules.list().map((m) => ({ name: m.name, spec: system.specOf(m) }));
+  const there = new Set(have.map((h) => spellModule(h.spec)));
+  const drop = async (text: string): Promise<void> => {
+    const m = system.kernel.modules.list().find((x) => spellModule(system.specOf(x)) === text);
     if (m !== undefined) await system.unload(m.name, "drain");
   };
   return {
-    load: [...want].filter((w) => !have.some((h) => h.spec === w)).map((spec) => ({
-      text: `+ module ${spec}`,
+    load: [...want].filter(([text]) => !there.has(text)).map(([text, spec]) => ({
+      text: `+ module ${text}`,
       run: () => system.load(spec),
-      undo: () => drop(spec),
+      undo: () => drop(text),
     })),
     // Last loaded goes first: it may depend on the others.
-    unload: have.filter((h) => !want.has(h.spec)).reverse().map(({ name, spec }) => ({
+    unload: have.filter((h) => !want.has(spellModule(h.spec))).reverse().map(({ name, spec }) => ({
       text: `- module ${name}`,
       run: () => system.unload(name, "drain"),
       undo: () => system.load(spec),
     })),
   };
 }
+
+const spellModule = ({ module, host }: LoadSpec): string => `${module}${host === true ? " in a host" : ""}`;
 
 function trafficSteps(
   system: System,

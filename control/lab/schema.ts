@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { SoftcError } from "../../mod.ts";
-import { IF_ID, IF_NAME, TRAFFIC, VNET_NAME } from "../http/schemas.ts";
+import { IF_ID, IF_NAME, MODULE_LOAD, TRAFFIC, VNET_NAME } from "../http/schemas.ts";
 
 /** A static route of a lab. */
 export interface LabRoute {
@@ -13,6 +13,14 @@ export interface LabRoute {
   readonly to: string;
   /** A router's address, an interface of the vnet, or `reject`. */
   readonly via: string;
+}
+
+/** A module of a lab, and where its drivers run. */
+export interface LabModule {
+  /** A URL, a path or a package name. */
+  readonly module: string;
+  /** In a worker of its own, a driver host, instead of on the kernel's CPUs. */
+  readonly host?: boolean | undefined;
 }
 
 /** A vnet of a lab. */
@@ -53,6 +61,20 @@ export interface LabInterface extends LabEnd {
   readonly options?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** An emulated link of a lab, each way. The same seed loses the same packets. */
+export interface LabNetem {
+  /** Of the losses' order; 1 unless told. */
+  readonly seed?: number | undefined;
+  /** Probability that a packet is lost, 0 to 1. */
+  readonly loss?: number | undefined;
+  /** Packets per second; what is above waits in a queue, and is dropped when that is full. */
+  readonly rate?: number | undefined;
+  /** Milliseconds that a packet is under way. */
+  readonly delay?: number | undefined;
+  /** Packets under way at most; 1000 unless told. */
+  readonly limit?: number | undefined;
+}
+
 /** A pair of interfaces, joined: its ends are called `NAMEa` and `NAMEb`; the first end's vnet is home of both. */
 export interface LabLink {
   /** Name of the pair. */
@@ -63,6 +85,8 @@ export interface LabLink {
   readonly cpu?: number | undefined;
   /** The driver's options. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** What the link is like each way: it is then made by the driver `link`. */
+  readonly netem?: LabNetem | undefined;
   /** The two ends. */
   readonly ends: readonly LabEnd[];
 }
@@ -100,7 +124,7 @@ export interface Lab {
   /** CPUs of the kernel; read at start only. */
   readonly cpus?: number | undefined;
   /** Modules to load; built-in ones that a cloner needs are loaded unasked. */
-  readonly modules: readonly string[];
+  readonly modules: readonly (string | LabModule)[];
   /** Vnets, by name; vnet0 is always there. */
   readonly vnets: Readonly<Record<string, LabVnet>>;
   /** Single interfaces. */
@@ -115,6 +139,13 @@ const MTU = z.int().min(72).max(1958);
 const CPU = z.int().min(0).max(15);
 const CLONER = z.string().min(1).max(32);
 const OPTIONS = z.record(z.string(), z.json());
+const NETEM = z.strictObject({
+  seed: z.int().min(0).max(2 ** 31 - 1).optional(),
+  loss: z.number().min(0).max(1).optional(),
+  rate: z.number().min(1).max(1e9).optional(),
+  delay: z.number().min(0).max(60_000).optional(),
+  limit: z.int().min(1).max(65_536).optional(),
+}).meta({ description: "Emulated link, each way: loss 0 to 1, rate in packets per second, delay in ms" });
 const CIDR = z.union([z.cidrv4(), z.cidrv6()]);
 const ROUTE = z.strictObject({ to: CIDR, via: z.string().min(1).max(64) });
 const END = z.strictObject({
@@ -130,7 +161,7 @@ export const LAB: z.ZodType<Lab> = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().max(64).optional(),
   cpus: z.int().min(1).max(16).optional(),
-  modules: z.array(z.string().min(1).max(1024)).default([]),
+  modules: z.array(z.union([z.string().min(1).max(1024), MODULE_LOAD])).default([]),
   vnets: z.record(
     VNET_NAME,
     z.strictObject({
@@ -155,6 +186,7 @@ export const LAB: z.ZodType<Lab> = z.strictObject({
     cloner: CLONER.default("epair"),
     cpu: CPU.optional(),
     options: OPTIONS.optional(),
+    netem: NETEM.optional(),
     ends: z.array(END).length(2),
   })).default([]),
   traffic: z.array(TRAFFIC.extend({ ifnet: IF_ID })).default([]),
@@ -192,12 +224,15 @@ function dangling(lab: Lab): { at: (string | number)[]; message: string }[] {
     vnet(x.home, "interfaces", i, "home");
     unique(`${x.vnet}:${x.name}`, "interfaces", i, "name");
   });
-  lab.links.forEach((x, i) =>
+  lab.links.forEach((x, i) => {
+    if (x.netem !== undefined && (x.cloner !== "epair" || x.options !== undefined)) {
+      issues.push({ at: ["links", i, "netem"], message: "the driver link makes it: no cloner, no options" });
+    }
     x.ends.forEach((end, n) => {
       vnet(end.vnet, "links", i, "ends", n, "vnet");
       unique(`${end.vnet}:${x.name}${"ab"[n]}`, "links", i, "name");
-    })
-  );
+    });
+  });
   const streams = new Set<string>();
   lab.traffic.forEach((t, i) => {
     if (streams.has(t.name)) {

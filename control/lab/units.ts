@@ -11,6 +11,9 @@ import type { Lab, LabEnd } from "./schema.ts";
 /** The lab of a system with nothing in it. */
 export const EMPTY: Lab = { modules: [], vnets: {}, interfaces: [], links: [], traffic: [] };
 
+/** The cloner of emulated links. */
+const NETEM = "link";
+
 /** What one create makes: one interface, or a pair. */
 export interface Unit extends CreateSpec {
   readonly name: string;
@@ -32,7 +35,10 @@ export function labOf(system: System): Lab {
   });
   return {
     cpus: system.kernel.cpus,
-    modules: system.kernel.modules.list().map((m) => system.specs.get(m.name) ?? m.url),
+    modules: system.kernel.modules.list().map((m) => {
+      const { module, host } = system.specOf(m);
+      return host === true ? { module, host } : module;
+    }),
     vnets: Object.fromEntries(
       system.kernel.vnets.filter((v) => v.parent !== undefined).map((v) => [v.name, {
         ...(v.parent === system.kernel.vnet0 ? {} : { parent: v.parent!.name }),
@@ -51,9 +57,10 @@ export function labOf(system: System): Lab {
     })),
     links: units.filter((u) => u.ends.length === 2).map((u) => ({
       name: u.name,
-      cloner: u.cloner,
       cpu: u.cpu,
-      options: u.options as Record<string, unknown> | undefined,
+      ...(u.cloner === NETEM
+        ? { cloner: "epair", netem: u.options ?? {} }
+        : { cloner: u.cloner, options: u.options as Record<string, unknown> | undefined }),
       ends: u.ends.map(end),
     })),
     traffic: [...system.traffic.values()].map((t) => t.spec),
@@ -73,10 +80,10 @@ export function unitsOf(lab: Lab): Unit[] {
     })),
     ...lab.links.map((x): Unit => ({
       vnet: x.ends[0]!.vnet,
-      cloner: x.cloner,
+      cloner: x.netem === undefined ? x.cloner : NETEM,
       name: x.name,
       cpu: x.cpu,
-      options: x.options,
+      options: x.netem ?? x.options,
       ends: x.ends.map((e, i) => ({ ...e, name: x.name + "ab"[i] })),
     })),
   ];

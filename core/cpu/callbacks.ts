@@ -7,16 +7,25 @@
 import type { Cpu } from "./cpu.ts";
 import { MAIL } from "./mailbox.ts";
 
-/** A CPU's callbacks. `grace` starts a grace period that covers what is queued now, and resolves at its end. */
+/**
+ * A CPU's callbacks. `grace` starts a grace period that covers what is queued now, and resolves at its end;
+ * `count` hears of each that is queued (1) and that has run (-1).
+ */
 export class Callbacks {
   #queue: (() => void)[] = [];
   #running: Promise<void> | undefined;
   readonly #grace: () => Promise<void>;
   readonly #onThrow: (e: unknown) => void;
+  readonly #count: (n: number) => void;
 
-  constructor(grace: () => Promise<void>, onThrow: (e: unknown) => void) {
+  constructor(
+    grace: () => Promise<void>,
+    onThrow: (e: unknown) => void,
+    count: (n: number) => void = () => {},
+  ) {
     this.#grace = grace;
     this.#onThrow = onThrow;
+    this.#count = count;
   }
 
   /** Callbacks that have not run. */
@@ -27,6 +36,7 @@ export class Callbacks {
   /** Queues a callback. A callback may queue another: it waits for a grace period of its own. */
   call(fn: () => void): void {
     this.#queue.push(fn);
+    this.#count(1);
     this.#running ??= this.#run();
   }
 
@@ -48,6 +58,7 @@ export class Callbacks {
         } catch (e) {
           this.#onThrow(e);
         }
+        this.#count(-1);
       }
     }
     this.#running = undefined;

@@ -200,7 +200,7 @@ export class Cloners {
     try {
       for (const [i, name] of names.entries()) {
         const device = new Device(
-          { module, driver, home, options, id, plugged },
+          { module, driver, home, options, id: n === 1 ? id : { ...id, instance: devices.length }, plugged },
           this.#control,
           this.#deadline,
         );

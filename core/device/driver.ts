@@ -8,6 +8,7 @@
  * @module
  */
 import type { Batch } from "../memory/batch.ts";
+import type { DropReason } from "../memory/counters.ts";
 import type { Mbuf } from "../memory/mbuf.ts";
 import type { AsyncSection } from "../epoch/async.ts";
 import { SoftcError } from "../error.ts";
@@ -49,6 +50,8 @@ export interface DeviceId {
   readonly product?: number;
   /** What it calls itself, stable across replugs. */
   readonly serial?: string;
+  /** Which it is of the interfaces that one create makes, from 0; not set when that is one. */
+  readonly instance?: number;
   /** What else the bus says of it. */
   readonly [key: string]: string | number | undefined;
 }
@@ -142,8 +145,8 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   link(up: boolean, bps?: number): void;
   /** Up to `n` (at most 256) empty packets to receive into; fewer when mbufs run out. The batch is reused by the next call. */
   alloc(n: number): Batch;
-  /** Drops a packet that was taken. */
-  free(m: Mbuf): void;
+  /** Drops a packet that was taken: counted as `driver` unless there is a better reason. */
+  free(m: Mbuf, reason?: DropReason): void;
   /** A packet that was taken is on the wire. */
   txDone(m: Mbuf): void;
   /** The bytes of a packet that was taken: a view, valid until it is freed. */

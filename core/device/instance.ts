@@ -12,7 +12,7 @@ import { add, get, hookEntry, load, set, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, HEADROOM, IFNET, MBUF } from "../memory/arena.ts";
 import { type Batch, PacketBatch } from "../memory/batch.ts";
-import { BORN, DROP, ENDED } from "../memory/counters.ts";
+import { BORN, DROP, type DropReason, ENDED } from "../memory/counters.ts";
 import { type Mbuf, OWNER, ownerWord } from "../memory/mbuf.ts";
 import { IFF, LINK_STATE } from "../net/flags.ts";
 import type { Gate } from "../net/gate.ts";
@@ -244,8 +244,8 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
     return b;
   }
 
-  free(m: Mbuf): void {
-    this.net.cpu.pool.endOne(m, this.#device, DROP.driver, "dev.free");
+  free(m: Mbuf, reason: DropReason = "driver"): void {
+    this.net.cpu.pool.endOne(m, this.#device, DROP[reason] ?? DROP.driver, "dev.free");
   }
 
   txDone(m: Mbuf): void {

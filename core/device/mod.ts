@@ -8,6 +8,7 @@ export type { Code, Errno, ErrorDetail } from "../error.ts";
 export { ERRNO } from "../memory/batch.ts";
 export { CSUM, isPartial, partialCsum } from "../memory/csum.ts";
 export type { Batch } from "../memory/batch.ts";
+export type { DropReason } from "../memory/counters.ts";
 export type { Mbuf } from "../memory/mbuf.ts";
 export type { IfCap } from "../net/flags.ts";
 export type { IfChange } from "../net/ifnet.ts";

@@ -73,8 +73,8 @@ export const DROP_TEXT: Readonly<Record<DropReason, string>> = {
   quarantine: "the device never gave its buffer back",
 };
 
-/** Not part of the ledger: work done by this CPU. */
-export const WORK = { handled: 40, turns: 41, sleeps: 42, sections: 43, nobufs: 44 } as const;
+/** Not part of the ledger: work done by this CPU, and its epoch callbacks that have not run. */
+export const WORK = { handled: 40, turns: 41, sleeps: 42, sections: 43, nobufs: 44, callbacks: 45 } as const;
 
 /** Counters that an interface has on each CPU. */
 export const IFC = {

@@ -90,6 +90,12 @@ export function ringWaits(a: Int32Array, r: number): boolean {
   return load(a, r + RING.tail) !== get(a, r + RING.head);
 }
 
+/** Entries of about now, for whoever looks on. The head is loaded first, so it is never ahead of the tail. */
+export function ringDepth(a: Int32Array, r: number): number {
+  const head = load(a, r + RING.head);
+  return Math.min((load(a, r + RING.tail) - head) | 0, get(a, r + RING.mask) + 1);
+}
+
 /** Consumer: copies `n` ready entries out; they stay in the ring until {@linkcode ringRelease}. */
 export function ringPeek(a: Int32Array, r: number, ids: Int32Array, stamps: Int32Array, n: number): void {
   const mask = get(a, r + RING.mask);

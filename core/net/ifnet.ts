@@ -45,6 +45,8 @@ export interface IfJSON {
   readonly cpu: number;
   /** Output queues; 0 is one per CPU. */
   readonly queues: number;
+  /** Packets that wait in its output queues: a hint, of about now. */
+  readonly queued: number;
   /** Packets and bytes, added up over CPUs. */
   readonly counters: IfCounters;
 }
@@ -87,6 +89,8 @@ export interface Ifnet {
   readonly vnet: Vnet;
   /** Where it is in its life. */
   readonly state: IfState;
+  /** Packets that wait in its output queues: a hint, of about now. */
+  readonly queued: number;
   /** Added up over CPUs; readable and constant after it was freed. */
   readonly counters: IfCounters;
   /** The driver's own counters (`dev.count`), as of the last report of each CPU. */

@@ -62,6 +62,9 @@ export class IfnetObject implements Ifnet {
   get counters(): IfCounters {
     return this.#entry.final ?? ifCounters(this.#ifs.arena, this.#entry.index);
   }
+  get queued(): number {
+    return this.#occupied ? this.#ifs.queued(this.#entry) : 0;
+  }
   get driverCounters(): Readonly<Record<string, number>> {
     return this.#entry.device.counters;
   }
@@ -169,6 +172,7 @@ export class IfnetObject implements Ifnet {
       capabilities: (Object.keys(IFCAP) as IfCap[]).filter((c) => ((e.spec?.caps ?? 0) & IFCAP[c]) !== 0),
       cpu: e.spec?.home ?? 0,
       queues: e.spec?.queues ?? 0,
+      queued: this.queued,
       counters: this.counters,
     };
   }

@@ -12,7 +12,7 @@ import type { Control } from "../cpu/control.ts";
 import { SoftcError } from "../error.ts";
 import { type Arena, IFNET, ringWords } from "../memory/arena.ts";
 import { type IfCounters, ifCounters, resetIfCounters } from "../memory/counters.ts";
-import { ringInit } from "../memory/ring.ts";
+import { ringDepth, ringInit } from "../memory/ring.ts";
 import type { Domain, DomainIf } from "./domain.ts";
 import type { Events } from "./event.ts";
 import { IFF, IFT, type IfType } from "./flags.ts";
@@ -275,6 +275,17 @@ export class Interfaces implements RefHolder {
       [IFNET.macLow, spec.mac[2]! << 24 | spec.mac[3]! << 16 | spec.mac[4]! << 8 | spec.mac[5]!],
     ];
     for (const [word, value] of words) set(a, at + word, value);
+  }
+
+  /** Packets in the rings of its output queues: a hint. */
+  queued(e: IfEntry): number {
+    if (e.rings === 0 || e.spec === undefined) return 0;
+    const { queues, ringSize } = e.spec;
+    let sum = 0;
+    for (let i = 0; i < queues * this.arena.plan.config.cpus; i++) {
+      sum += ringDepth(this.arena.a, e.rings + i * ringWords(ringSize));
+    }
+    return sum;
   }
 
   /** Builds every domain's data: before publication (X1). */

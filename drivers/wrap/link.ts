@@ -82,7 +82,7 @@ class End {
     this.#dev = dev;
     const { seed = 1, rate = 0 } = dev.options;
     // Spread, so that neighbouring seeds and the two ends have nothing in common.
-    this.#next = random(Math.imul(seed * 2 + Number(dev.id.instance), 0x9e3779b1));
+    this.#next = random(Math.imul(seed * 2 + (dev.id.instance ?? 0), 0x9e3779b1));
     this.#arrive = dev.timer(() => this.#deliver());
     this.#again = dev.timer(() => dev.txWake(0));
     this.#credit = Math.max(1, rate * SAVED / 1000);
@@ -99,7 +99,7 @@ class End {
       const m = batch.take(i);
       if ((loss > 0 && this.#next() < loss) || this.#late.length >= limit) {
         this.#dev.count("lost");
-        this.#dev.free(m);
+        this.#dev.free(m, "netem");
       } else this.#late.push({ m, len, due: now + delay });
     }
     if (delay === 0) this.#deliver();

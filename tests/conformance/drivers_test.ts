@@ -8,6 +8,7 @@ const DRIVERS: Readonly<Record<string, { options?: unknown; skip?: Record<string
   "drivers/loopback.ts": {},
   "drivers/null.ts": {},
   "drivers/epair.ts": {},
+  "drivers/wrap/link.ts": { options: { loss: 0.1, seed: 3 } },
   "drivers/pcap/mod.ts": {
     options: { file: new URL("examples/data/linux.pcapng", ROOT).href, speed: "full", loop: 3 },
   },
