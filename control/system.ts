@@ -31,6 +31,7 @@ import {
 } from "../mod.ts";
 import { inetForwarding } from "../mod.ts";
 import { ModuleAllowList } from "./allow.ts";
+import { Captures } from "./capture.ts";
 import { type FrameOptions, udpFrame } from "./frame.ts";
 
 /** How interfaces are made. */
@@ -62,6 +63,8 @@ export interface TrafficSpec extends FrameOptions {
   readonly batch?: number | undefined;
   /** Packets per CPU; endless unless told. */
   readonly count?: number | undefined;
+  /** Packets per second and CPU; full rate unless told. */
+  readonly rate?: number | undefined;
 }
 
 interface Stream {
@@ -95,10 +98,13 @@ export class System {
   applying = false;
   readonly traffic: Map<string, Stream> = new Map<string, Stream>();
   readonly discards: Map<string, Service> = new Map<string, Service>();
+  readonly captures: Captures;
   #ledger: Promise<Ledger> | undefined;
   #ledgerAt = -Infinity;
 
-  constructor(readonly kernel: Kernel, readonly modules: ModuleAllowList = new ModuleAllowList()) {}
+  constructor(readonly kernel: Kernel, readonly modules: ModuleAllowList = new ModuleAllowList()) {
+    this.captures = new Captures(kernel);
+  }
 
   /**
    * An interface by `NAME`, `VNET:NAME` or handle (`if#INDEX.gGENCNT`).
@@ -251,6 +257,7 @@ export class System {
       batch: spec.batch ?? 32,
       frame: udpFrame(spec),
       ...(spec.count === undefined ? {} : { count: spec.count }),
+      ...(spec.rate === undefined ? {} : { rate: spec.rate }),
     });
     this.traffic.set(spec.name, { spec, pktgen: started });
   }

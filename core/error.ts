@@ -184,6 +184,7 @@ export const CODES = {
   SOFTC_API_SIZE: { errno: "EINVAL", fix: "send a smaller body, or start with a higher limit" },
   SOFTC_API_MEDIA: { errno: "EINVAL", fix: "send Content-Type: application/json" },
   SOFTC_API_LIMIT: { errno: "EBUSY", fix: "wait as long as Retry-After says, or start with a higher limit" },
+  SOFTC_API_CAPTURE: { errno: "ENOENT", fix: "name a capture that is kept: softc capture list" },
   SOFTC_API_MODULE: {
     errno: "EPERM",
     fix: "start with --allow-module PREFIX; built-in drivers (softc:NAME) are always allowed",

@@ -214,9 +214,11 @@ export interface PktgenOptions {
   readonly frame: Uint8Array;
   /** Packets per CPU; endless unless told. */
   readonly count?: number;
+  /** Packets per second and CPU; as many as go unless told. */
+  readonly rate?: number;
 }
 
-/** Starts senders at full rate. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU` */
+/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU` */
 export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   const k = kernelOf(o.vnet);
   const { e } = own(o.ifnet, "send through");
@@ -237,6 +239,11 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
       wanted: "a whole number from 1 on",
     });
   }
+  if (o.rate !== undefined && !(Number.isFinite(o.rate) && o.rate > 0)) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send ${o.rate} packets per second`, {
+      wanted: "a number above 0",
+    });
+  }
   for (const c of cpus) {
     if (!(Number.isInteger(c) && c >= 0 && c < k.cpus)) {
       throw new SoftcError("SOFTC_DEV_CPU", `Cannot send from CPU ${c}`, { wanted: `0 to ${k.cpus - 1}` });
@@ -250,15 +257,18 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
     batch,
     frame: [...o.frame],
     count: o.count ?? 0,
+    rate: o.rate ?? 0,
   };
   await k.control.askAll(cpus, MAIL.pktgen, { a: 1, text: JSON.stringify(facts), label: "start pktgen" });
+  const stop = (): Promise<unknown> =>
+    k.control.askAll(cpus, MAIL.pktgen, { a: 2, b: id, label: "stop pktgen" });
+  k.streams.add(stop);
   return {
     stop: () =>
-      k.structural(
-        "stop pktgen",
-        async () =>
-          await k.control.askAll(cpus, MAIL.pktgen, { a: 2, b: id, label: "stop pktgen" }) as StreamCounts[],
-      ),
+      k.structural("stop pktgen", async () => {
+        k.streams.delete(stop);
+        return await stop() as StreamCounts[];
+      }),
   };
 }
 

@@ -79,6 +79,8 @@ export class KernelObject implements Kernel {
   readonly options: BootOptions;
   /** Number of the next packet generator. */
   nextStream = 1;
+  /** How to stop each packet generator that runs. */
+  readonly streams = new Set<() => Promise<unknown>>();
   #workers: CpuWorker[] = [];
   readonly #links = new HostLinks();
   readonly #hosts = new Set<DriverHost>();
@@ -466,6 +468,7 @@ export class KernelObject implements Kernel {
 
   /** Detaches and unloads everything; what fails is noted, and the rest goes on. */
   async #takeApart(errors: unknown[]): Promise<void> {
+    await Promise.all([...this.streams].map((stop) => stop().catch((e) => errors.push(e))));
     await this.tree.close();
     errors.push(...await this.vnetTable.destroyAll());
     for (const m of this.table.all().reverse()) {

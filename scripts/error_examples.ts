@@ -486,6 +486,11 @@ await ifCloneCreate(vnet0, "pcap", { options: { file: "no-such.pcapng" } });`,
     shell: `while :; do curl -H "$TOKEN" 127.0.0.1:8080/api/vnet; done`,
     untried: "tests/control/security_test.ts",
   },
+  SOFTC_API_CAPTURE: {
+    cause: "The capture was deleted, or never began.",
+    shell: "softc capture save 99 --write x.pcapng",
+    untried: "tests/control/capture_test.ts",
+  },
   SOFTC_API_MODULE: {
     cause: "The API was asked to load code from a place that start did not allow.",
     shell: "softc module load https://example.org/driver.ts",

@@ -52,8 +52,9 @@ export class Commands {
     example: string,
     options: readonly (readonly [flags: string, description: string, fallback?: string])[],
     action: Action,
+    o: { readonly isDefault?: boolean } = {},
   ): void {
-    const c = parent.command(usage).description(description);
+    const c = parent.command(usage, o).description(description);
     for (const [flags, text, fallback] of options) c.option(flags, text, fallback);
     c.option("--json", "print JSON, one document on one line");
     c.option("--session <file>", "session file of the system to talk to");
@@ -105,6 +106,7 @@ const ENVIRONMENT = new Set([
   "SOFTC_API_LISTEN",
   "SOFTC_API_HOST",
   "SOFTC_LAB_FILE",
+  "SOFTC_PCAP_FILE",
   "SOFTC_BOOT_CPU",
   "SOFTC_BOOT_DOWN",
 ]);

@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { Command, CommanderError } from "commander";
+import { addCapture } from "./capture.ts";
 import { Commands, EXIT, type Io } from "./command.ts";
 import { addDev } from "./dev.ts";
 import { addExplain } from "./explain.ts";
@@ -39,6 +40,7 @@ export async function runCli(args: readonly string[], io: Io = STANDARD): Promis
   addDev(cli, program);
   addTraffic(cli, program);
   addWatch(cli, program);
+  addCapture(cli, program);
   addLab(cli, program);
   addExplain(cli, program);
   addNew(cli, program);

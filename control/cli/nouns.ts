@@ -23,6 +23,7 @@ interface TrafficJSON {
   readonly vnet: string;
   readonly ifnet: string;
   readonly bytes: number;
+  readonly rate?: number;
 }
 
 const path = (noun: string, name: string): string => `/api/${noun}/${encodeURIComponent(name)}`;
@@ -127,7 +128,10 @@ export function addModule(cli: Commands, program: Command): void {
 export function addTraffic(cli: Commands, program: Command): void {
   const c = program.command("traffic").description("streams of packets at full rate");
   const text = (all: TrafficJSON[]): string =>
-    table([["NAME", "VNET", "INTERFACE", "BYTES"], ...all.map((t) => [t.name, t.vnet, t.ifnet, t.bytes])]);
+    table([
+      ["NAME", "VNET", "INTERFACE", "BYTES", "RATE"],
+      ...all.map((t) => [t.name, t.vnet, t.ifnet, t.bytes, t.rate ?? "full"]),
+    ]);
   cli.add(c, "list", "streams that run", "traffic list", [], async (x) => {
     const all = await x.client().call<TrafficJSON[]>("GET", "/api/traffic");
     x.print(all, () => text(all));
@@ -136,8 +140,12 @@ export function addTraffic(cli: Commands, program: Command): void {
     c,
     "start <name> <vnet> <ifnet>",
     "start a stream",
-    "traffic start t a aba --bytes 64",
-    [["--bytes <n>", "length of the frames", "64"], ["--count <n>", "packets per CPU; endless unless told"]],
+    "traffic start t a aba --bytes 64 --rate 1000",
+    [
+      ["--bytes <n>", "length of the frames", "64"],
+      ["--count <n>", "packets per CPU; endless unless told"],
+      ["--rate <n>", "packets per second and CPU; as many as go unless told"],
+    ],
     async (x, [name, vnet, ifnet], o) => {
       const t = await x.client().call<TrafficJSON>("POST", "/api/traffic", {
         name,
@@ -145,6 +153,7 @@ export function addTraffic(cli: Commands, program: Command): void {
         ifnet,
         bytes: whole("--bytes", o.bytes),
         ...(o.count === undefined ? {} : { count: whole("--count", o.count) }),
+        ...(o.rate === undefined ? {} : { rate: whole("--rate", o.rate) }),
       });
       x.print(t, () => text([t]));
     },

@@ -1,6 +1,4 @@
-/** `softc epoch`, `ledger`, `monitor` and `capture`: looking at a running system. @module */
-import { createWriteStream } from "node:fs";
-import process from "node:process";
+/** `softc epoch`, `ledger` and `monitor`: looking at a running system. @module */
 import type { Command } from "commander";
 import {
   type Blame,
@@ -84,31 +82,6 @@ export function addWatch(cli: Commands, program: Command): void {
           }
         }
       }
-    },
-  );
-  cli.add(
-    program,
-    "capture <name>",
-    "packets of an interface as pcap, to a file or a pipe",
-    "capture aba --count 100 --write aba.pcap",
-    [
-      ["--count <n>", "end after so many packets", "1000"],
-      ["--seconds <n>", "end after so long", "10"],
-      ["--snap <bytes>", "bytes kept of each", "1984"],
-      ["--write <file>", "where to; standard output unless told"],
-    ],
-    async (x, [name], o) => {
-      const query = ["count", "seconds", "snap"].map((k) => `${k}=${whole(`--${k}`, o[k])}`).join("&");
-      const response = await x.client().open("GET", `/api/if/${encodeURIComponent(name!)}/capture?${query}`);
-      const file = o.write === undefined ? undefined : createWriteStream(String(o.write));
-      let bytes = 0;
-      for await (const chunk of response) {
-        bytes += (chunk as Uint8Array).length;
-        (file ?? process.stdout).write(chunk as Uint8Array);
-      }
-      if (file === undefined) return;
-      await new Promise<void>((resolve) => file.end(() => resolve()));
-      x.print({ file: o.write, bytes }, () => `${count(bytes)} bytes in ${String(o.write)}`);
     },
   );
 }

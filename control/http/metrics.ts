@@ -51,6 +51,12 @@ export function metrics(system: System, ledger: Ledger, streams: Streams): strin
       i.flags.includes("UP") ? 1 : 0,
     ]),
   );
+  family(
+    "softc_if_queued_packets",
+    "gauge",
+    "Packets that wait in the interface's output queues.",
+    ifnets.map((i) => [{ interface: i.name, vnet: i.vnet, handle: i.handle }, i.queued]),
+  );
   family("softc_packets_born_total", "counter", "Lives of packets begun.", rows(ledger.born, "how"));
   family("softc_packets_ended_total", "counter", "Lives of packets ended well.", rows(ledger.ended, "how"));
   const dropped = Object.fromEntries(
@@ -77,12 +83,16 @@ export function metrics(system: System, ledger: Ledger, streams: Streams): strin
     ledger.perCpu.map((n, cpu) => [{ cpu: String(cpu) }, n]),
   );
   family("softc_epoch_grace_periods_total", "counter", "Grace periods.", [[{}, kernel.gracePeriods]]);
+  family("softc_epoch_callbacks", "gauge", "Epoch callbacks that have not run.", [
+    [{}, kernel.pendingCallbacks],
+  ]);
   family("softc_epoch_holders", "gauge", "Sections, references and waits that something waits for.", [
     [{}, kernel.blame().length],
   ]);
   family("softc_vnets", "gauge", "Vnets.", [[{}, kernel.vnets.length]]);
   family("softc_modules", "gauge", "Modules.", [[{}, kernel.modules.list().length]]);
-  family("softc_api_streams", "gauge", "Live streams and captures that are open.", [[{}, streams.size]]);
+  family("softc_api_streams", "gauge", "Live streams and downloads that are open.", [[{}, streams.size]]);
+  family("softc_api_captures", "gauge", "Captures that are kept.", [[{}, system.captures.list().length]]);
   return out.join("\n") + "\n";
 }
 

@@ -8,6 +8,7 @@ import { metrics } from "./metrics.ts";
 import { pageRoutes } from "../page/files.ts";
 import { openapi } from "./openapi.ts";
 import { type Route, route } from "./route.ts";
+import { captureRoutes } from "./routes_capture.ts";
 import { devRoutes } from "./routes_dev.ts";
 import { ifRoutes } from "./routes_if.ts";
 import { labRoutes } from "./routes_lab.ts";
@@ -101,7 +102,8 @@ export function routesOf(system: System, guard: Guard, streams: Streams): Route[
       reply: z.record(z.string(), z.string()),
       handle: () => DROP_TEXT,
     }),
-    ...ifRoutes(system, streams),
+    ...ifRoutes(system),
+    ...captureRoutes(system, streams),
     ...vnetRoutes(system),
     ...moduleRoutes(system),
     ...devRoutes(system),

@@ -2,15 +2,13 @@
 import { z } from "zod";
 import type { Ifnet } from "../../mod.ts";
 import type { System } from "../system.ts";
-import { capture } from "./capture.ts";
-import type { Streams } from "./live.ts";
 import { type Route, route } from "./route.ts";
 import * as S from "./schemas.ts";
 
 const ID = z.strictObject({ id: S.IF_ID });
 
 /** Routes of interfaces. */
-export function ifRoutes(system: System, streams: Streams): Route[] {
+export function ifRoutes(system: System): Route[] {
   const full = (i: Ifnet): object => ({ ...i.toJSON(), driverCounters: i.driverCounters, why: i.why() });
   return [
     route({
@@ -102,16 +100,6 @@ export function ifRoutes(system: System, streams: Streams): Route[] {
       summary: "Detaches it; cannot be refused",
       params: ID,
       handle: ({ params }) => system.detach(params.id),
-    }),
-    route({
-      method: "get",
-      path: "/api/if/{id}/capture",
-      summary: "Its packets as a pcap file, until enough came or the time is over",
-      params: ID,
-      query: S.CAPTURE,
-      media: "application/vnd.tcpdump.pcap",
-      reply: z.string(),
-      handle: ({ c, params, query }) => capture(c, streams, system.ifnet(params.id), query),
     }),
   ];
 }

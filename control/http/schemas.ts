@@ -2,9 +2,6 @@
 import { z } from "zod";
 import { CODES, DROP_TEXT, STATE } from "../../mod.ts";
 
-/** Numbers in a query come as text. */
-const numeric = (x: unknown): unknown => typeof x === "string" && /^-?\d+$/.test(x) ? Number(x) : x;
-
 const NAME = z.string().regex(
   /^[a-zA-Z][a-zA-Z0-9_.-]{0,14}$/,
   "1 to 15 letters, digits or . _ -, a letter first",
@@ -189,16 +186,41 @@ export const TRAFFIC = z.strictObject({
   cpus: z.array(CPU).min(1).max(16).optional(),
   batch: z.int().min(1).max(256).optional(),
   count: z.int().min(1).max(2 ** 31 - 1).optional(),
+  rate: z.number().min(1).max(1e9).optional().meta({
+    description: "Packets per second and CPU; as many as go unless told",
+  }),
 }).meta({ id: "Traffic" });
 
 /** What a stream did, by CPU. */
 export const TRAFFIC_DONE = z.array(z.looseObject({})).meta({ id: "TrafficDone" });
 
-/** What to capture. */
-export const CAPTURE = z.strictObject({
-  seconds: z.preprocess(numeric, z.int().min(1).max(3600).default(10)),
-  count: z.preprocess(numeric, z.int().min(1).max(1_000_000).default(1000)),
-  snap: z.preprocess(numeric, z.int().min(14).max(1984).default(1984)),
+/** What to capture, and when it ends. */
+export const CAPTURE_START = z.strictObject({
+  ifnet: IF_ID,
+  seconds: z.int().min(1).max(3600).default(10),
+  count: z.int().min(1).max(1_000_000).default(1000),
+  snap: z.int().min(14).max(1984).default(1984),
+  bytes: z.int().min(4096).max(32 * 2 ** 20).default(8 * 2 ** 20).meta({ description: "Of the file" }),
+}).meta({ id: "CaptureStart" });
+
+/** A capture. */
+export const CAPTURE = z.looseObject({
+  id: z.string(),
+  ifnet: z.string(),
+  vnet: z.string(),
+  startedAt: z.number().meta({ description: "Milliseconds since 1970" }),
+  packets: counter,
+  missed: counter.meta({ description: "Packets that found no room on their way into the file" }),
+  bytes: counter,
+  running: z.boolean(),
+  ended: z.string().optional().meta({ description: "Why it ended" }),
+}).meta({ id: "Capture" });
+
+/** How a capture is fetched. */
+export const FOLLOW = z.strictObject({
+  follow: z.stringbool({ truthy: ["true"], falsy: ["false"] }).default(false).meta({
+    description: "Goes on with what comes, until it ends",
+  }),
 });
 
 /** A list by vnet. */

@@ -102,6 +102,7 @@ export async function serve(
     apply: async (lab, options) => (await applyLab(system, lab, options)).map((s) => s.text),
     close: async () => {
       streams.close();
+      await system.captures.close();
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();

@@ -113,6 +113,8 @@ export interface LabTraffic {
   readonly batch?: number | undefined;
   /** Packets per CPU; endless unless told. */
   readonly count?: number | undefined;
+  /** Packets per second and CPU; as many as go unless told. */
+  readonly rate?: number | undefined;
 }
 
 /** A lab: the whole system, declared. What it does not name is taken down. */

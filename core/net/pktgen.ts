@@ -1,10 +1,12 @@
 /**
- * A packet generator (as Linux's pktgen): senders on chosen CPUs that send through one interface at full rate.
+ * A packet generator (as Linux's pktgen): senders on chosen CPUs that send through one interface, at full rate
+ * or at a rate that is kept by credit: a timer gives it, the pump's turns spend it.
  *
  * @module
  */
 import type { Cpu, Source } from "../cpu/cpu.ts";
 import { MAIL } from "../cpu/mailbox.ts";
+import type { TimerEntry } from "../doors/clock.ts";
 import { BORN } from "../memory/counters.ts";
 import { get, load } from "../doors/arena.ts";
 import { type Arena, CLUSTER, IFNET, MBUF } from "../memory/arena.ts";
@@ -24,15 +26,24 @@ export interface StreamFacts {
   readonly frame: readonly number[];
   /** Packets to send; 0 = until it is stopped. */
   readonly count: number;
+  /** Packets per second; 0 = as many as go. */
+  readonly rate: number;
 }
 
 interface Stream {
   readonly facts: StreamFacts;
   readonly frame: Frame;
   left: number;
+  /** Packets that the rate allows now. */
+  credit: number;
+  timer: TimerEntry | undefined;
   sent: number;
   accepted: number;
 }
+
+/** Milliseconds between two gifts of credit, and what is saved up at most. */
+const GIFT = 1;
+const SAVED = 10;
 
 /** What a CPU's part of a generator did. */
 export interface StreamCounts {
@@ -73,7 +84,7 @@ export class Pktgen implements Source {
     const { arena } = this.#net;
     for (const s of this.#streams) {
       const at = arena.ifnetAt(s.facts.index);
-      if (s.left <= 0 || (load(arena.a, at + IFNET.gencnt) & 1) === 0) continue;
+      if (s.left <= 0 || s.credit < 1 || (load(arena.a, at + IFNET.gencnt) & 1) === 0) continue;
       if (get(arena.a, at + IFNET.vnet) === s.facts.vnet && (get(arena.a, at + IFNET.flags) & IFF.UP) !== 0) {
         return true;
       }
@@ -82,26 +93,46 @@ export class Pktgen implements Source {
   }
 
   #start(facts: StreamFacts): void {
-    this.#streams.push({
+    const s: Stream = {
       facts,
       frame: new Frame(facts.frame),
       left: facts.count === 0 ? Infinity : facts.count,
+      credit: facts.rate === 0 ? Infinity : 1,
+      timer: undefined,
       sent: 0,
       accepted: 0,
-    });
+    };
+    this.#streams.push(s);
+    if (facts.rate !== 0) this.#pace(s);
+  }
+
+  /** Gives a stream its credit, and again in a while. */
+  #pace(s: Stream): void {
+    const { clock, timers } = this.#net.cpu;
+    const { rate } = s.facts;
+    const most = Math.max(1, rate * SAVED / 1000);
+    let since = clock.now();
+    const give = (): void => {
+      const now = clock.now();
+      s.credit = Math.min(most, s.credit + (now - since) * rate / 1000);
+      since = now;
+      s.timer = timers.after(Math.max(GIFT, (1 - s.credit) * 1000 / rate), give);
+    };
+    give();
   }
 
   #stop(id: number): StreamCounts {
     const i = this.#streams.findIndex((s) => s.facts.id === id);
     if (i < 0) return { sent: 0, accepted: 0 };
-    const { sent, accepted } = this.#streams.splice(i, 1)[0]!;
+    const { timer, sent, accepted } = this.#streams.splice(i, 1)[0]!;
+    if (timer !== undefined) timer.armed = false;
     return { sent, accepted };
   }
 
   /** One batch: section, look-up, allocate, fill, send. */
   #send(stream: Stream): number {
     const net = this.#net;
-    const want = Math.min(stream.facts.batch, stream.left);
+    const want = Math.floor(Math.min(stream.facts.batch, stream.left, stream.credit));
     if (want <= 0) return 0;
     const s = net.open(stream.facts.vnet);
     const b = net.borrow(0);
@@ -114,6 +145,7 @@ export class Pktgen implements Source {
       b.n = n;
       stream.frame.fill(net.arena, net.cpu.pool, b.ids, n);
       stream.left -= n;
+      stream.credit -= n;
       stream.sent += n;
       stream.accepted += ifOutput(s, p, b, stream.facts.id);
       return n;

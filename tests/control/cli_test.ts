@@ -1,32 +1,12 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runCli } from "../../control/mod.ts";
-import { type Json, withApi } from "./helper.ts";
+import { type Json, softc, withApi, withSession } from "./helper.ts";
 
 const MAIN = new URL("../../control/cli/main.ts", import.meta.url).pathname;
 const LAB = new URL("../../examples/two-vnets.json", import.meta.url).pathname;
 
-/** Runs one command in this process. */
-async function softc(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "", err = "";
-  const code = await runCli(args, { out: (t) => void (out += t), err: (t) => void (err += t) });
-  return { code, out, err };
-}
-
-/** An API, and a session file that leads to it. */
-function withSession(fn: (session: string) => Promise<void>): Promise<void> {
-  return withApi({}, async ({ server: { url, token } }) => {
-    const session = await Deno.makeTempFile();
-    try {
-      await Deno.writeTextFile(session, JSON.stringify({ url, token, pid: 0 }));
-      await fn(session);
-    } finally {
-      await Deno.remove(session);
-    }
-  });
-}
-
 Deno.test("a system is built, looked at and taken down by commands; --json prints one document", () =>
-  withSession(async (session) => {
+  withSession({}, async (session) => {
     const ok = async (...args: string[]): Promise<Json> => {
       const people = args[0] === "if" && args[1] === "list"
         ? await softc(...args, "--session", session)
@@ -57,7 +37,7 @@ Deno.test("a system is built, looked at and taken down by commands; --json print
   }));
 
 Deno.test("monitor prints the snapshot, then each event", () =>
-  withSession(async (session) => {
+  withSession({}, async (session) => {
     let out = "";
     let begun = (): void => {};
     const first = new Promise<void>((resolve) => begun = resolve);
@@ -75,7 +55,7 @@ Deno.test("monitor prints the snapshot, then each event", () =>
   }));
 
 Deno.test("exit codes: 1 refused, 2 usage, 3 environment", () =>
-  withSession(async (session) => {
+  withSession({}, async (session) => {
     await softc("module", "load", "softc:null", "--session", session);
     await softc("if", "create", "null", "--session", session);
     const refused = await softc("module", "unload", "null", "--session", session);
@@ -196,7 +176,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const health = await fetch(`${url}/health`);
       assertEquals([health.status, (await health.json()).cpus], [200, 2]);
       const all = await fetch(`${url}/api/if`, { headers: { authorization: `Bearer ${token}` } });
-      assertEquals((await all.json()).length, 4);
+      assertEquals((await all.json()).length, 6);
       assertEquals((await softc("lab", "diff", LAB, "--session", session)).code, 0);
       child.kill(signal);
       const rest = (await reader.read()).value;

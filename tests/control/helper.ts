@@ -1,6 +1,6 @@
 /** A kernel with its API, for tests. @module */
 import { boot, type BootOptions, type Kernel } from "../../mod.ts";
-import type { ControlServer, ServeOptions } from "../../control/mod.ts";
+import { type ControlServer, runCli, type ServeOptions } from "../../control/mod.ts";
 import { serve } from "../../control/http/serve.ts";
 import type { System } from "../../control/system.ts";
 import { assertNoLeaks, type Inspectable } from "../helpers/leaks.ts";
@@ -78,4 +78,28 @@ export async function plainHttp(url: string, head: string): Promise<{ status: nu
       conn.close();
     } catch { /* closed by reading it to its end */ }
   }
+}
+
+/** Runs one command in this process. */
+export async function softc(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = "", err = "";
+  const code = await runCli(args, { out: (t) => void (out += t), err: (t) => void (err += t) });
+  return { code, out, err };
+}
+
+/** An API, and a session file that leads to it. */
+export function withSession(
+  o: BootOptions & ServeOptions,
+  fn: (session: string, api: Api) => Promise<void>,
+): Promise<void> {
+  return withApi(o, async (api) => {
+    const session = await Deno.makeTempFile();
+    try {
+      const { url, token } = api.server;
+      await Deno.writeTextFile(session, JSON.stringify({ url, token, pid: 0 }));
+      await fn(session, api);
+    } finally {
+      await Deno.remove(session);
+    }
+  });
 }

@@ -285,7 +285,7 @@ function sorted(l: Lab): unknown {
 
 Deno.test("every example lab fits the schema", () => {
   const folder = new URL("../../examples/", import.meta.url);
-  const files = [...Deno.readDirSync(folder)].filter((f) => f.name.endsWith(".lab.json"));
+  const files = [...Deno.readDirSync(folder)].filter((f) => f.name.endsWith(".json"));
   assert(files.length > 0);
   for (const { name } of files) parseLab(Deno.readTextFileSync(new URL(name, folder)), name);
 });

@@ -19,7 +19,7 @@ const MAY: readonly { readonly floor: RegExp; readonly imports: RegExp }[] = [
   { floor: /^kernel\//, imports: /^(core|vnet)\// },
   { floor: /^mod\.ts$/, imports: /^(core|vnet|kernel)\// },
   { floor: /^testing\//, imports: /^(mod\.ts$|core\/|vnet\/|kernel\/)/ },
-  { floor: /^control\//, imports: /^(mod\.ts|testing\/mod\.ts)$/ },
+  { floor: /^control\//, imports: /^(mod\.ts|testing\/mod\.ts|drivers\/pcap\/mod\.ts)$/ },
 ];
 
 /** Packages that a floor may import beside `node:` modules. */
