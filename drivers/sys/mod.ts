@@ -37,6 +37,8 @@ const SYMBOLS = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  inotify_init1: { parameters: ["i32"], result: "i32" },
+  inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -88,6 +90,10 @@ export interface Sys {
   signal(fd: number): number;
   /** Moves this thread, and what it opens next, into the network namespace of a descriptor. Await nothing before moving back. */
   setns(fd: number): number;
+  /** An inotify descriptor that does not block: it can be read when a name has gone from a directory. */
+  watchNames(directory: string): number;
+  /** Names that have gone from the watched directory since the last call. */
+  goneNames(fd: number): string[];
   /** Waits off the thread until one of the descriptors can be read, or `ms` have passed; how many can. The errno of a failure is not known. */
   pollAsync(fds: readonly number[], ms: number): Promise<number>;
   /** Throws when `result` is a failure of `call`; gives it back otherwise. @throws {SysError} */
@@ -97,6 +103,19 @@ export interface Sys {
 }
 
 const CLONE_NEWNET = 0x40000000;
+const IN = { MOVED_FROM: 0x40, DELETE: 0x200 } as const;
+
+/** Names in `struct inotify_event`s: 16 bytes, the last four the length of the name that follows. */
+function inotifyNames(events: Uint8Array): string[] {
+  const view = new DataView(events.buffer, events.byteOffset, events.length);
+  const names: string[] = [];
+  for (let at = 0; at + 16 <= events.length;) {
+    const end = at + 16 + view.getUint32(at + 12, true);
+    names.push(new TextDecoder().decode(events.subarray(at + 16, end)).replace(/\0+$/, ""));
+    at = end;
+  }
+  return names;
+}
 
 /** Opens libc. @throws {SysError} where {@linkcode sysMissing} gives a reason, or without permission */
 export function openSys(): Sys {
@@ -108,10 +127,12 @@ export function openSys(): Sys {
   // Numbers for 64-bit parameters take a slow path: BigInt is four times as quick.
   const sized = (result: number | bigint): number => Number(result) < 0 ? -errno() : Number(result);
   const bytes = (b: Uint8Array): Uint8Array<ArrayBuffer> => b as Uint8Array<ArrayBuffer>;
+  const path = (p: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(p + "\0");
+  const events = new Uint8Array(4096);
   const one = new Uint8Array(8);
   one[0] = 1;
   return {
-    open: (path, flags) => sized(c.symbols.open(new TextEncoder().encode(path + "\0"), flags, 0)),
+    open: (p, flags) => sized(c.symbols.open(path(p), flags, 0)),
     close: (fd) => sized(c.symbols.close(fd)),
     read: (fd, to) => sized(c.symbols.read(fd, bytes(to), BigInt(to.length))),
     write: (fd, from) => sized(c.symbols.write(fd, bytes(from), BigInt(from.length))),
@@ -119,6 +140,17 @@ export function openSys(): Sys {
     eventfd: () => sized(c.symbols.eventfd(0, O.NONBLOCK | O.CLOEXEC)),
     signal: (fd) => sized(c.symbols.write(fd, one, 8n)),
     setns: (fd) => sized(c.symbols.setns(fd, CLONE_NEWNET)),
+    watchNames(directory) {
+      const fd = sized(c.symbols.inotify_init1(O.NONBLOCK | O.CLOEXEC));
+      if (fd < 0) return fd;
+      const watched = sized(c.symbols.inotify_add_watch(fd, path(directory), IN.MOVED_FROM | IN.DELETE));
+      if (watched < 0) c.symbols.close(fd);
+      return watched < 0 ? watched : fd;
+    },
+    goneNames(fd) {
+      const n = sized(c.symbols.read(fd, events, BigInt(events.length)));
+      return n > 0 ? inotifyNames(events.subarray(0, n)) : [];
+    },
     async pollAsync(fds, ms) {
       const set = new Int32Array(2 * fds.length);
       fds.forEach((fd, i) => {

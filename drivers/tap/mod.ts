@@ -3,8 +3,9 @@
  *
  * The device's frames are read with sync calls that do not block, in batches, by a task that waits in `poll`
  * off the thread while nothing comes. Its home CPU is the only one that reads and writes; others reach it
- * through their rings. When the device goes away under it (its namespace is deleted), the task says so and the
- * interface goes: surprise removal.
+ * through their rings. When the device goes away under it, the task says so and the interface goes: surprise
+ * removal. An open device keeps its network namespace alive, so `ip netns del` alone would take nothing away:
+ * the task also watches the namespace's name, and lets the device go with it.
  *
  * Needs Deno with `--allow-ffi` and `--allow-read`, Linux, `/dev/net/tun`, and CAP_NET_ADMIN.
  *
@@ -59,6 +60,8 @@ const options: StandardSchema<TapOptions> = {
   },
 };
 
+/** Where named network namespaces are, as iproute2 keeps them. */
+const NAMES = "/run/netns";
 const TUNSETIFF = 0x400454ca;
 const IFF_TAP = 2;
 const IFF_NO_PI = 0x1000;
@@ -74,6 +77,10 @@ interface TapSoftc {
   readonly sys: Sys;
   readonly fd: number;
   readonly wake: number;
+  /** Watches the names of namespaces; -1 = the device is in the process's own. */
+  readonly names: number;
+  /** Every descriptor, to be closed. */
+  readonly fds: readonly number[];
   /** Frames between the device and mbufs: the kernel writes into memory that no other CPU sees. */
   readonly stage: Uint8Array[];
   readonly lengths: Int32Array;
@@ -91,7 +98,7 @@ function openTap(sys: Sys, o: TapOptions): number {
   try {
     if (o.netns !== undefined) {
       // The thread's namespace, not the process's: workers differ.
-      const there = sys.check(`open namespace ${o.netns}`, sys.open(`/run/netns/${o.netns}`, O.CLOEXEC));
+      const there = sys.check(`open namespace ${o.netns}`, sys.open(`${NAMES}/${o.netns}`, O.CLOEXEC));
       const moved = sys.setns(there);
       sys.close(there);
       sys.check(`setns ${o.netns}`, moved);
@@ -143,13 +150,15 @@ function drain(sc: TapSoftc): number {
 
 /** Reads while there is something; waits off the thread while there is nothing. */
 async function read(sc: TapSoftc): Promise<void> {
+  const { sys, fd, wake, names, dev } = sc;
+  const wait = names < 0 ? [fd, wake] : [fd, wake, names];
   for (let idle = 0; !sc.stopping;) {
     const n = drain(sc);
-    if (n < 0) return gone(sc);
+    if (n < 0 || (names >= 0 && sys.goneNames(names).includes(dev.options.netns!))) return gone(sc);
     idle = n > 0 ? 0 : idle + 1;
     if (idle < SPINS) await new Promise<void>((resolve) => void setImmediate(resolve));
     else {
-      await sc.sys.pollAsync([sc.fd, sc.wake], -1);
+      await sys.pollAsync(wait, -1);
       idle = 0;
     }
   }
@@ -176,13 +185,22 @@ const tap: Driver<TapOptions> = defineDriver({
     const missing = sysMissing();
     if (missing !== undefined) throw refused(new Error(missing));
     const sys = openSys();
+    const fds: number[] = [];
+    const kept = (call: string, fd: number): number => {
+      fds.push(sys.check(call, fd));
+      return fd;
+    };
     try {
-      const fd = openTap(sys, dev.options);
+      // Watched before it is entered: a namespace that goes in between is seen.
+      const { netns } = dev.options;
+      const names = netns === undefined ? -1 : kept(`watch ${NAMES}`, sys.watchNames(NAMES));
       const sc: TapSoftc = {
         dev,
         sys,
-        fd,
-        wake: sys.check("eventfd", sys.eventfd()),
+        fd: kept("open", openTap(sys, dev.options)),
+        wake: kept("eventfd", sys.eventfd()),
+        names,
+        fds,
         stage: Array.from({ length: 64 }, () => new Uint8Array(FRAME_MAX)),
         lengths: new Int32Array(64),
         reader: Promise.resolve(),
@@ -193,6 +211,7 @@ const tap: Driver<TapOptions> = defineDriver({
       sc.reader = dev.task(() => read(sc));
       return sc;
     } catch (cause) {
+      for (const fd of fds) sys.close(fd);
       sys.end();
       throw refused(cause);
     }
@@ -219,8 +238,7 @@ const tap: Driver<TapOptions> = defineDriver({
     sc.stopping = true;
     sc.sys.signal(sc.wake);
     await sc.reader;
-    sc.sys.close(sc.fd);
-    sc.sys.close(sc.wake);
+    for (const fd of sc.fds) sc.sys.close(fd);
     sc.sys.end();
   },
 });

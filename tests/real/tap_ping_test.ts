@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { ifCloneCreate, ifVmove, vnetCreate } from "../../mod.ts";
 import { inetAddress, inetForwarding, inetNeighbours, inetRoute, ping } from "../../vnet/mod.ts";
 import { type Lab, lab, missing, run, until } from "./tap_linux.ts";
@@ -184,14 +184,49 @@ test("the Linux interface is deleted under traffic: surprise removal, nothing un
   await flood;
 });
 
-test("the softc interface is destroyed and its namespace deleted under traffic", 1, async (l) => {
+test("the namespace is deleted under traffic: surprise removal, nothing uncounted", 1, async (l) => {
+  await addressed(l);
+  const flood = l.attempt("ping", "-f", "-w", "3", "10.7.0.2");
+  await until("traffic", () => l.tap.counters.ipackets > 2000);
+  assertEquals((await run(["ip", "netns", "del", l.netns])).code, 0);
+  await until("the interface to go", () => l.tap.state === "freed");
+  assertEquals((await l.kernel.ledger()).unaccounted, 0);
+  await flood;
+});
+
+test("the namespace is deleted while nothing comes: surprise removal; others keep theirs", 1, async (l) => {
+  const other = `${l.netns}-other`;
+  assertEquals((await run(["ip", "netns", "add", other])).code, 0);
+  try {
+    const [second] = await ifCloneCreate(l.kernel.vnet0, "tap", {
+      options: { device: "tap0", netns: other },
+    });
+    assertEquals((await run(["ip", "netns", "del", l.netns])).code, 0);
+    await until("the interface to go", () => l.tap.state === "freed");
+    assertEquals(second.state, "attached");
+  } finally {
+    await run(["ip", "netns", "del", other]);
+  }
+});
+
+test("the driver is unloaded under traffic: Linux's interface goes", 1, async (l) => {
   await addressed(l);
   const flood = l.attempt("ping", "-f", "-w", "2", "10.7.0.2");
   await until("traffic", () => l.tap.counters.ipackets > 2000);
-  assertEquals((await run(["ip", "netns", "del", l.netns])).code, 0);
-  assert(l.tap.state === "attached", "an open tap keeps its namespace");
   await l.kernel.modules.unload("tap", { mode: "drain" });
   assertEquals(l.tap.state, "freed");
+  assertEquals((await run(["ip", "-n", l.netns, "link", "show", "tap0"])).code, 1);
   assertEquals((await l.kernel.ledger()).unaccounted, 0);
   await flood;
+});
+
+test("an interface that cannot be made leaves no descriptor and nothing in Linux", 1, async (l) => {
+  const before = [...Deno.readDirSync("/proc/self/fd")].length;
+  const make = (options: object): Promise<string> =>
+    ifCloneCreate(l.kernel.vnet0, "tap", { options }).then(() => "made", (e) => e.code);
+  for (const options of [{ netns: `${l.netns}-none` }, { device: "tap1", netns: l.netns, mtu: 1 }]) {
+    assertNotEquals(await make(options), "made");
+  }
+  assertEquals((await run(["ip", "-n", l.netns, "link", "show", "tap1"])).code, 1);
+  assertEquals([...Deno.readDirSync("/proc/self/fd")].length, before);
 });
