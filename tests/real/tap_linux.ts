@@ -160,7 +160,7 @@ async function judged(writer: PcapngWriter): Promise<void> {
     await Deno.writeFile(path, writer.take());
     const bad =
       "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0 " +
-      "|| icmp.checksum.status == 0 || icmpv6.checksum.status == 0";
+      "|| icmp.checksum.status == 0 || icmpv6.checksum.status == 0 || igmp.checksum.status == 0";
     const checks = ["ip", "udp", "tcp"].flatMap((p) => ["-o", `${p}.check_checksum:TRUE`]);
     const { code, text } = await run(["tshark", "-r", path, ...checks, "-Y", bad]);
     assertEquals(code, 0, text);

@@ -17,6 +17,11 @@ export const UNSPECIFIED: Address = [0, 0, 0, 0];
 /** All nodes of a link (RFC 4291 2.7.1). */
 export const ALL_NODES: Address = [0xff020000 | 0, 0, 0, 1];
 
+/** The group in which a node is asked for an address that ends in `w3` (RFC 4291 2.7.1). */
+export function solicitedNode(w3: number): Address {
+  return [0xff020000 | 0, 0, 1, 0xff000000 | w3 & 0xffffff];
+}
+
 /** An address with its family and, after a `%`, the name of its interface. */
 export interface ParsedAddress {
   readonly family: number;
@@ -174,6 +179,11 @@ export function putWord(u8: Uint8Array, at: number, w: number): void {
 export function addressAt(u8: Uint8Array, at: number, family: number): Address {
   if (family === AF.inet) return [wordAt(u8, at), 0, 0, 0];
   return [wordAt(u8, at), wordAt(u8, at + 4), wordAt(u8, at + 8), wordAt(u8, at + 12)];
+}
+
+/** Reads an IPv6 address of a packet that came in on interface `index`, as it stands in tables. */
+export function scopedAt(u8: Uint8Array, at: number, index: number): Address {
+  return [scoped(wordAt(u8, at), index), wordAt(u8, at + 4), wordAt(u8, at + 8), wordAt(u8, at + 12)];
 }
 
 /** Writes an address into the packet, as it stands on the wire. */

@@ -22,10 +22,12 @@ import {
   unscoped,
   UNSPECIFIED,
 } from "./address.ts";
-import type { AddressRow, IfInet, InetControl } from "./control.ts";
+import type { InetControl } from "./control.ts";
+import type { AddressRow, IfInet } from "./if_inet.ts";
 import { ADDR_KIND, RTF } from "./layout.ts";
 import { LEARN, ND, neighbourLearn, type NeighbourState } from "./neighbour.ts";
 import { type PingOptions, type PingResult, pingVnet } from "./ping.ts";
+import { sendArp, sendSolicitation } from "./solicit.ts";
 import { isIfnet, type UdpOptions, type UdpSocket, UdpSocketObject } from "./udp.ts";
 import { VnetInet } from "./vnet_inet.ts";
 
@@ -176,8 +178,8 @@ async function assign(
       inet.inSection(on.vnet, (st) => {
         const p = inet.ifp(st, on);
         if (p === undefined) return;
-        if (four) st.arp(p, 1, 0, address[0]);
-        else st.neighbourSolicit(p, 0, ...address);
+        if (four) sendArp(st, p, 1, 0, address[0]);
+        else sendSolicitation(st, p, 0, ...address);
       });
       const wait = inet.after(four && n === 2 ? 2000 : 1000);
       await Promise.race([wait.done, conflict]);
@@ -199,6 +201,8 @@ async function assign(
     }
     row.kind = ADDR_KIND.address;
     inet.publish(on);
+    // What was said from no address is said again from one (RFC 3590).
+    if (on.family === AF.inet6 && isLinkLocal(address[0])) on.groups.announce();
   }
   on.vnet.addAddressRoutes(on, row);
   inet.announce(on, row);

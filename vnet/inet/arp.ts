@@ -9,10 +9,12 @@ import { DROP } from "../../core/memory/counters.ts";
 import { AF, afdata } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
 import { putWord, wordAt } from "./address.ts";
+import { findAddress } from "./address_list.ts";
 import { at16, put16 } from "./checksum.ts";
+import { ETHER } from "./headers.ts";
 import { ADDR, ADDR_KIND, AFDATA } from "./layout.ts";
 import { LEARN, neighbourLearn } from "./neighbour.ts";
-import { ETHER, NOTE, type Stack } from "./stack.ts";
+import { NOTE, type Stack } from "./stack.ts";
 
 /** An ARP packet (RFC 826) for IPv4 over Ethernet; its answer is 0 or a drop reason. */
 export function checkArp(u8: Uint8Array, at: number, len: number): number {
@@ -39,12 +41,12 @@ export function arpInput(st: Stack, id: number, p: AttachedIfp): void {
   }
   const slot = st.net.arena.ifnetAt(p);
   const own = get(a, slot + IFNET.macHigh) === high && get(a, slot + IFNET.macLow) === low;
-  const mine = st.findAddress(data, ADDR_KIND.address, target, 0, 0, 0) !== 0;
-  const tentative = st.findAddress(data, ADDR_KIND.tentative, target, 0, 0, 0);
+  const mine = findAddress(a, data, ADDR_KIND.address, target, 0, 0, 0) !== 0;
+  const tentative = findAddress(a, data, ADDR_KIND.tentative, target, 0, 0, 0);
   if (!own) {
     // Somebody speaks from our address, or probes for the one that we probe for (RFC 5227 2.1.1, 2.4).
-    const claimed = st.findAddress(data, ADDR_KIND.address, sender, 0, 0, 0) ||
-      st.findAddress(data, ADDR_KIND.tentative, sender, 0, 0, 0) ||
+    const claimed = findAddress(a, data, ADDR_KIND.address, sender, 0, 0, 0) ||
+      findAddress(a, data, ADDR_KIND.tentative, sender, 0, 0, 0) ||
       (sender === 0 && op === 1 ? tentative : 0);
     if (claimed !== 0) st.notify(NOTE.duplicate, p, get(a, claimed + ADDR.id));
     else if (sender !== 0) {

@@ -1,4 +1,6 @@
 /** The Internet checksum (RFC 1071). @module */
+import { AF } from "../../core/net/domain.ts";
+import { type Address, unscoped } from "./address.ts";
 
 /** One's complement sum of `len` bytes, complemented: 0 when a header that includes its checksum is right. */
 export function checksum(u8: Uint8Array, at: number, len: number, initial = 0): number {
@@ -14,6 +16,18 @@ export function checksum(u8: Uint8Array, at: number, len: number, initial = 0): 
 export function pseudoSum(u8: Uint8Array, addresses: number, n: number, proto: number, len: number): number {
   let sum = proto + (len >>> 16) + (len & 0xffff);
   for (let i = addresses; i < addresses + n; i += 2) sum += u8[i]! << 8 | u8[i + 1]!;
+  return sum;
+}
+
+/** Sum of the pseudo header with addresses as they stand in tables. */
+export function addressSum(family: number, x: Address, y: Address, proto: number, len: number): number {
+  let sum = proto + (len >>> 16) + (len & 0xffff);
+  for (const w of [x, y]) {
+    for (let i = 0; i < (family === AF.inet ? 1 : 4); i++) {
+      const word = i === 0 && family === AF.inet6 ? unscoped(w[0]) : w[i]!;
+      sum += (word >>> 16) + (word & 0xffff);
+    }
+  }
   return sum;
 }
 

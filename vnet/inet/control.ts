@@ -14,14 +14,14 @@
 import { MAIL } from "../../core/cpu/mailbox.ts";
 import type { Control } from "../../core/cpu/control.ts";
 import type { Source } from "../../core/cpu/cpu.ts";
-import { exchange, get, load, set, store } from "../../core/doors/arena.ts";
+import { get, load, set, store } from "../../core/doors/arena.ts";
 import type { TimerEntry } from "../../core/doors/clock.ts";
 import { SoftcError } from "../../core/error.ts";
-import { type Arena, IFNET, VNET } from "../../core/memory/arena.ts";
+import { type Arena, IFNET, MBUF, VNET } from "../../core/memory/arena.ts";
 import { DROP } from "../../core/memory/counters.ts";
 import { AF, type DomainIf } from "../../core/net/domain.ts";
 import type { Events } from "../../core/net/event.ts";
-import { type Handle, handleGencnt } from "../../core/net/handle.ts";
+import { type Handle, makeHandle } from "../../core/net/handle.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import type { Ifnet } from "../../core/net/ifnet.ts";
 import type { IfEntry, Interfaces } from "../../core/net/interfaces.ts";
@@ -30,63 +30,15 @@ import { type AttachedIfp, ifnetByHandle } from "../../core/net/section.ts";
 import { stateOf } from "../../core/net/state.ts";
 import type { Vnet } from "../../core/net/vnet.ts";
 import type { VnetVar } from "../../core/net/vnet.ts";
-import { type Address, formatAddress, scoped, unscoped } from "./address.ts";
+import { type Address, ALL_NODES, formatAddress, scoped, solicitedNode, unscoped } from "./address.ts";
 import { InetDomain } from "./domain.ts";
-import { ICMP, ICMP6, icmp6Error, icmpError, UNREACH, UNREACH6 } from "./icmp.ts";
+import { type AddressRow, IfInet } from "./if_inet.ts";
 import { ADDR, ADDR_KIND, ADDRS, AFDATA, LLE, NEIGH } from "./layout.ts";
-import { everySlot, ND, neighbourAge, neighbourRead, neighbours, NeighbourView } from "./neighbour.ts";
+import { everySlot, neighbours } from "./neighbour.ts";
+import { ageNeighbours, neighbourKey, neighbourView, TICK } from "./neighbour_timers.ts";
+import { sendAdvertisement, sendArp } from "./solicit.ts";
 import { NOTE, Stack } from "./stack.ts";
 import { VnetInet } from "./vnet_inet.ts";
-
-/** One address of an interface as CPU 0 keeps it. */
-export interface AddressRow {
-  readonly id: number;
-  readonly address: Address;
-  readonly plen: number;
-  kind: number;
-  /** Told that somebody else has it. */
-  conflict: (() => void) | undefined;
-  defendedAt: number;
-}
-
-/** What one neighbour's timer needs. */
-interface Age {
-  ms: number;
-  probes: number;
-}
-
-/** A family on one link of an interface: made with its first address, gone with its afdata. */
-export class IfInet {
-  readonly rows: AddressRow[] = [];
-  readonly groups = new Map<string, { address: Address; count: number }>();
-  readonly ages = new Map<number, Age>();
-  /** Word offset of the list that is published. */
-  list = 0;
-  neigh = 0;
-  gone = false;
-
-  constructor(
-    readonly e: IfEntry,
-    readonly handle: Handle,
-    readonly family: number,
-    readonly block: number,
-    readonly vnet: VnetInet,
-  ) {}
-
-  get gencnt(): number {
-    return handleGencnt(this.handle);
-  }
-}
-
-/** Milliseconds between looks at the neighbours. */
-const TICK = 250;
-/** Milliseconds between questions (RFC 4861 10: RETRANS_TIMER), and how often a neighbour is asked. */
-const RETRANS = 1000;
-const MAX_SOLICITS = 3;
-/** Milliseconds that an answer is believed, that a stale neighbour is kept, and until one in use is asked again. */
-const REACHABLE = 30_000;
-const STALE_LIFE = 1_200_000;
-const DELAY = 5_000;
 
 /** The IP stack's side of CPU 0. */
 export class InetControl implements Source {
@@ -123,6 +75,9 @@ export class InetControl implements Source {
     control.on(MAIL.domain, (m) => void this.#notes.push([m.a, m.b, m.c]));
     events.listen((e) => {
       if (e.type === "change") this.#mtuChanged();
+      if (e.type === "up") {
+        for (const i of this.#byBlock.values()) if (i.handle === e.handle) i.groups.announce();
+      }
     });
   }
 
@@ -149,6 +104,7 @@ export class InetControl implements Source {
     made.neigh = this.control.heap.alloc(NEIGH.WORDS, `neighbours of ${e.name}`);
     this.#byBlock.set(block, made);
     store(a, block + AFDATA.neigh, made.neigh);
+    made.vnet.openControl();
     this.#arm();
     return made;
   }
@@ -178,6 +134,16 @@ export class InetControl implements Source {
     }
   }
 
+  /** The interface that a packet of this CPU came in on, if it is still that link. */
+  receivedOn(id: number, family: number): IfInet | undefined {
+    const { a } = this.arena;
+    const h = this.net.cpu.pool.headerAt(id);
+    const handle = makeHandle(get(a, h + MBUF.rcvGen), get(a, h + MBUF.rcvIndex));
+    const e = this.ifs.find(handle);
+    const found = e === undefined ? undefined : this.find(e, family);
+    return found?.handle === handle ? found : undefined;
+  }
+
   /** Adds an address in a state. Address and scope are as they stand in tables. */
   addRow(i: IfInet, address: Address, plen: number, kind: number): AddressRow {
     const row: AddressRow = {
@@ -190,6 +156,8 @@ export class InetControl implements Source {
     };
     i.rows.push(row);
     this.publish(i);
+    // Heard before anybody is asked (RFC 4862 5.4.2).
+    if (i.family === AF.inet6) i.groups.join(solicitedNode(address[3]));
     return row;
   }
 
@@ -200,6 +168,7 @@ export class InetControl implements Source {
     i.rows.splice(at, 1);
     if (i.gone) return;
     this.publish(i);
+    if (i.family === AF.inet6) i.groups.leave(solicitedNode(row.address[3]));
   }
 
   /** Publishes an interface's address list (argument 1). */
@@ -207,7 +176,7 @@ export class InetControl implements Source {
     const { a } = this.arena;
     const entries = [
       ...i.rows.map((r) => ({ address: r.address, kind: r.kind, plen: r.plen, id: r.id })),
-      ...[...i.groups.values()].map((g) => ({ address: g.address, kind: ADDR_KIND.group, plen: 0, id: 0 })),
+      ...i.groups.addresses().map((address) => ({ address, kind: ADDR_KIND.group, plen: 0, id: 0 })),
     ];
     const old = i.list;
     i.list = this.control.heap.alloc(
@@ -308,8 +277,8 @@ export class InetControl implements Source {
     this.inSection(i.vnet, (st) => {
       const p = this.ifp(st, i);
       if (p === undefined || get(this.arena.a, this.arena.ifnetAt(p) + IFNET.type) === 24) return;
-      if (i.family === AF.inet) st.arp(p, 1, row.address[0], row.address[0]);
-      else st.neighbourAdvertise(p, 0x20, row.address, [0xff020000 | 0, 0, 0, 1]);
+      if (i.family === AF.inet) sendArp(st, p, 1, row.address[0], row.address[0]);
+      else sendAdvertisement(st, p, 0x20, row.address, ALL_NODES);
     });
   }
 
@@ -330,6 +299,7 @@ export class InetControl implements Source {
     if (i === undefined) return;
     this.#byBlock.delete(block);
     i.gone = true;
+    i.groups.close();
     for (const e of everySlot(i.neigh)) this.stack.dropHeld(ifnet.index, e, DROP.purged, true);
     i.vnet.purge(i);
     for (const row of i.rows.splice(0)) row.conflict?.();
@@ -344,96 +314,8 @@ export class InetControl implements Source {
   #arm(): void {
     this.#timer ??= this.net.cpu.timers.after(TICK, () => {
       this.#timer = undefined;
-      for (const i of [...this.#byBlock.values()]) this.#tick(i);
+      for (const i of [...this.#byBlock.values()]) ageNeighbours(this, i);
       if (this.#byBlock.size > 0) this.#arm();
-    });
-  }
-
-  /** Looks at the neighbours of one interface. */
-  #tick(i: IfInet): void {
-    const { a } = this.arena;
-    for (const e of everySlot(i.neigh)) {
-      if (load(a, e + LLE.state) === ND.none) {
-        i.ages.delete(e);
-        // Parked in the moment when the entry was given up.
-        if (load(a, e + LLE.hold) !== 0) this.stack.dropHeld(i.e.index, e, DROP.unresolved, false);
-      } else this.#age(i, e);
-    }
-  }
-
-  #age(i: IfInet, e: number): void {
-    const { a } = this.arena;
-    let age = i.ages.get(e);
-    if (age === undefined || exchange(a, e + LLE.heard, 0) === 1) {
-      if (age === undefined) store(a, e + LLE.heard, 0);
-      i.ages.set(e, age = { ms: 0, probes: 0 });
-      return;
-    }
-    age.ms += TICK;
-    const state = load(a, e + LLE.state);
-    if (state > ND.incomplete && load(a, e + LLE.hold) !== 0) this.#release(i, e);
-    if (state === ND.incomplete || state === ND.probe) {
-      if (age.ms < RETRANS) return;
-      age.ms = 0;
-      // The first question to an unknown neighbour was asked by the CPU that needed the answer.
-      const asked = ++age.probes + (state === ND.incomplete ? 1 : 0);
-      if (asked <= MAX_SOLICITS) this.#ask(i, e, state === ND.probe);
-      else this.#giveUp(i, e, state);
-    } else if (state === ND.reachable && age.ms >= REACHABLE) {
-      age.ms = 0;
-      neighbourAge(a, i.neigh, e, ND.reachable, ND.stale);
-    } else if (state === ND.stale) {
-      if (load(a, e + LLE.used) === 0) {
-        if (age.ms >= STALE_LIFE) neighbourAge(a, i.neigh, e, ND.stale, ND.none);
-      } else if (age.ms >= DELAY) {
-        i.ages.set(e, { ms: RETRANS, probes: 0 });
-        neighbourAge(a, i.neigh, e, ND.stale, ND.probe);
-      }
-    }
-  }
-
-  /** Sends what was parked in the moment when the entry was aged (neighbour.ts, 5). */
-  #release(i: IfInet, e: number): void {
-    this.inSection(i.vnet, (st) => {
-      const p = this.ifp(st, i);
-      const { state, macHigh, macLow } = this.view(i, e);
-      if (p !== undefined && state > ND.incomplete) st.sendHeld(p, e, ...this.#key(e), macHigh, macLow);
-    });
-  }
-
-  #key(e: number): Address {
-    const { a } = this.arena;
-    const w = (k: number): number => load(a, e + LLE.address + k);
-    return [w(0), w(1), w(2), w(3)];
-  }
-
-  #ask(i: IfInet, e: number, unicast: boolean): void {
-    this.inSection(i.vnet, (st) => {
-      const p = this.ifp(st, i);
-      if (p !== undefined) st.solicit(p, i.family, ...this.#key(e), unicast ? this.view(i, e) : undefined);
-    });
-  }
-
-  /** What is known of a neighbour. */
-  view(i: IfInet, e: number): NeighbourView {
-    const view = new NeighbourView();
-    neighbourRead(this.arena.a, i.neigh, ...this.#key(e), view);
-    return view;
-  }
-
-  /** A neighbour that does not answer: what waits for it is dropped and its sender told (RFC 4861 7.2.2). */
-  #giveUp(i: IfInet, e: number, state: number): void {
-    if (!neighbourAge(this.arena.a, i.neigh, e, state, ND.none)) return;
-    i.ages.delete(e);
-    this.inSection(i.vnet, (st) => {
-      const p = this.ifp(st, i);
-      st.dropHeld(i.e.index, e, DROP.unresolved, false, (id) => {
-        if (p === undefined) return;
-        // The frame's destination was never written.
-        st.u8.fill(0, st.at(id), st.at(id) + 6);
-        if (i.family === AF.inet) icmpError(st, id, ICMP.unreachable, UNREACH.host);
-        else icmp6Error(st, id, p, ICMP6.unreachable, UNREACH6.address);
-      });
     });
   }
 
@@ -441,10 +323,15 @@ export class InetControl implements Source {
   neighbours(i: IfInet): { address: Address; state: number; mac: number[]; router: boolean }[] {
     const { a } = this.arena;
     return [...neighbours(a, i.neigh)].map((e) => {
-      const view = this.view(i, e);
+      const view = neighbourView(this, i, e);
       const { macHigh: h, macLow: l } = view;
       const mac = [h >>> 8 & 255, h & 255, l >>> 24, l >>> 16 & 255, l >>> 8 & 255, l & 255];
-      return { address: this.#key(e), state: view.state, mac, router: load(a, e + LLE.router) === 1 };
+      return {
+        address: neighbourKey(this, e),
+        state: view.state,
+        mac,
+        router: load(a, e + LLE.router) === 1,
+      };
     });
   }
 

@@ -9,13 +9,25 @@
 import { DROP } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
-import { type Address, addressAt, isMulticast, putAddress, putWord, wordAt } from "./address.ts";
+import {
+  type Address,
+  addressAt,
+  isLinkLocal,
+  isMulticast,
+  putAddress,
+  putWord,
+  scopedAt,
+  wordAt,
+} from "./address.ts";
 import { at16, checksum, pseudoSum, put16, sealIpv4 } from "./checksum.ts";
-import { ARRIVAL, IPPROTO } from "./layout.ts";
+import { walk } from "./extensions.ts";
+import { ETHER, header4, sealIcmp6 } from "./headers.ts";
+import { ARRIVAL, IPPROTO, NEXT } from "./layout.ts";
 import { send4 } from "./ip4_send.ts";
 import { ndInput } from "./nd.ts";
-import { socketInput, socketKey } from "./sockets.ts";
-import { ETHER, type Stack } from "./stack.ts";
+import { controlPush, socketInput, socketKey } from "./sockets.ts";
+import { newIcmp6 } from "./solicit.ts";
+import type { Stack } from "./stack.ts";
 
 /** ICMP types and codes (IANA). */
 export const ICMP = {
@@ -45,7 +57,14 @@ const QUOTE4 = 576 - 28;
 const QUOTE6 = 1280 - 48;
 
 /** An ICMP message to an address of this vnet. `ip` and `body` are offsets. Consumes the packet. */
-export function icmpInput(st: Stack, id: number, ip: number, body: number, group: boolean): void {
+export function icmpInput(
+  st: Stack,
+  id: number,
+  p: AttachedIfp,
+  ip: number,
+  body: number,
+  group: boolean,
+): void {
   const { u8 } = st;
   const len = ip + at16(u8, ip + 2) - body;
   if (len < 8) return st.drop(id, DROP.malformed);
@@ -56,7 +75,7 @@ export function icmpInput(st: Stack, id: number, ip: number, body: number, group
       // A broadcast ping is not answered (RFC 1122 3.2.2.6).
       return group ? st.drop(id, DROP.filtered) : echoReply(st, id, ip, body, len);
     case ICMP.echoReply:
-      return toSocket(st, id, AF.inet, ip, IPPROTO.icmp, at16(u8, body + 4), ARRIVAL.data);
+      return answered(st, id, p, AF.inet, ip, body);
     case ICMP.unreachable:
     case ICMP.timeExceeded:
     case ICMP.parameter:
@@ -66,22 +85,19 @@ export function icmpInput(st: Stack, id: number, ip: number, body: number, group
   }
 }
 
-function toSocket(
-  st: Stack,
-  id: number,
-  family: number,
-  ip: number,
-  proto: number,
-  port: number,
-  arrival: number,
-): void {
+/** An echo reply, to who asked. */
+function answered(st: Stack, id: number, p: number, family: number, ip: number, body: number): void {
   const { u8 } = st;
   const six = family === AF.inet6;
-  const remote = addressAt(u8, ip + (six ? 8 : 12), family);
-  const local = addressAt(u8, ip + (six ? 24 : 16), family);
-  if (!socketInput(st, id, family, socketKey(proto, port), local, remote, 0, false, arrival)) {
-    st.drop(id, DROP.nosocket);
-  }
+  const key = socketKey(six ? IPPROTO.icmp6 : IPPROTO.icmp, at16(u8, body + 4));
+  const remote = addressOf(u8, ip + (six ? 8 : 12), family, p);
+  const local = addressOf(u8, ip + (six ? 24 : 16), family, p);
+  if (!socketInput(st, id, family, key, local, remote, 0, false)) st.drop(id, DROP.nosocket);
+}
+
+/** An address of the packet as it stands in tables. */
+function addressOf(u8: Uint8Array, at: number, family: number, p: number): Address {
+  return family === AF.inet6 ? scopedAt(u8, at, p) : addressAt(u8, at, family);
 }
 
 /** The request's life ends, the reply's begins in its buffer. */
@@ -107,12 +123,25 @@ function aboutOurs(st: Stack, id: number, quoted: number, len: number): void {
   if (len < 28 || u8[quoted]! >> 4 !== 4) return st.drop(id, DROP.malformed);
   const header = (u8[quoted]! & 15) * 4;
   if (header < 20 || header + 8 > len) return st.drop(id, DROP.malformed);
-  quotedToSocket(st, id, AF.inet, u8[quoted + 9]!, quoted + header, quoted + 12, quoted + 16);
+  quotedToSocket(st, id, 0, AF.inet, u8[quoted + 9]!, quoted + header, quoted + 12, quoted + 16);
+}
+
+/** The same for IPv6; what was quoted may be the first fragment of what was sent. */
+function aboutOurs6(st: Stack, id: number, p: number, quoted: number, end: number): void {
+  const { u8, upper } = st;
+  if (end - quoted < 48 || u8[quoted]! >> 4 !== 6) return st.drop(id, DROP.malformed);
+  let bad = walk(u8, u8[quoted + 6]!, quoted + 40, quoted + 6, end, upper);
+  if (bad === 0 && upper.proto === NEXT.fragment && at16(u8, upper.at + 2) >> 3 === 0) {
+    bad = walk(u8, u8[upper.at]!, upper.at + 8, upper.at, end, upper);
+  }
+  if (bad !== 0 || upper.at + 8 > end) return st.drop(id, DROP.malformed);
+  quotedToSocket(st, id, p, AF.inet6, upper.proto, upper.at, quoted + 8, quoted + 24);
 }
 
 function quotedToSocket(
   st: Stack,
   id: number,
+  p: number,
   family: number,
   proto: number,
   transport: number,
@@ -123,8 +152,8 @@ function quotedToSocket(
   const echo = proto === IPPROTO.icmp || proto === IPPROTO.icmp6;
   const port = at16(u8, transport + (echo ? 4 : 0));
   const rport = echo ? 0 : at16(u8, transport + 2);
-  const local = addressAt(u8, source, family);
-  const remote = addressAt(u8, destination, family);
+  const local = addressOf(u8, source, family, p);
+  const remote = addressOf(u8, destination, family, p);
   const key = socketKey(proto, port);
   if (!socketInput(st, id, family, key, local, remote, rport, false, ARRIVAL.error)) {
     st.drop(id, DROP.nosocket);
@@ -150,7 +179,7 @@ export function icmpError(st: Stack, id: number, type: number, code: number, val
   const e = st.alloc(ETHER + 28 + quote);
   if (e < 0) return;
   const at = st.at(e) + ETHER;
-  st.header4(at, IPPROTO.icmp, 28 + quote, 64, 0, 0);
+  header4(u8, at, IPPROTO.icmp, 28 + quote, 64, 0, 0);
   st.putRouteSource(at + 12, AF.inet);
   putWord(u8, at + 16, source);
   sealIpv4(u8, at);
@@ -188,19 +217,24 @@ export function icmp6Input(
     case ICMP6.echo:
       return echoReply6(st, id, p, ip, body, len);
     case ICMP6.echoReply:
-      return toSocket(st, id, AF.inet6, ip, IPPROTO.icmp6, at16(u8, body + 4), ARRIVAL.data);
+      return answered(st, id, p, AF.inet6, ip, body);
     case ICMP6.unreachable:
     case ICMP6.tooBig:
     case ICMP6.timeExceeded:
     case ICMP6.parameter:
-      if (len < 56 || u8[body + 8]! >> 4 !== 6) return st.drop(id, DROP.malformed);
-      return quotedToSocket(st, id, AF.inet6, u8[body + 14]!, body + 48, body + 16, body + 32);
+      return aboutOurs6(st, id, p, body + 8, end);
     case 135:
     case 136:
       return ndInput(st, id, p, ip, body, len);
-    // Router messages, redirects and MLD are understood and not acted upon: this host is configured by hand.
     case 130:
     case 131:
+      // One hop far, from the link, with a router alert (RFC 3810 6.2).
+      if (u8[ip + 7] !== 1 || !isLinkLocal(wordAt(u8, ip + 8)) || u8[ip + 6] !== 0) {
+        return st.drop(id, DROP.malformed);
+      }
+      return controlPush(st, id, ARRIVAL.group + AF.inet6);
+    // Router messages, redirects and what others leave are understood and not acted upon: this host is
+    // configured by hand.
     case 132:
     case 133:
     case 134:
@@ -232,7 +266,7 @@ function echoReply6(st: Stack, id: number, p: AttachedIfp, ip: number, body: num
   if (st.route6(ip + 24, p) < 0) return st.drop(id, DROP.noroute);
   if (toGroup) st.putRouteSource(ip + 8, AF.inet6);
   if (40 + len > st.rMtu && (st.rFlags & 1) === 0) return st.drop(id, DROP.toobig);
-  st.sealIcmp6(ip);
+  sealIcmp6(u8, ip);
   st.emit(id, AF.inet6);
 }
 
@@ -250,7 +284,7 @@ export function icmp6Error(st: Stack, id: number, p: number, type: number, code:
   const flags = st.route6(ip + 8, p);
   if (flags < 0 || (flags & 12) !== 0) return;
   const quote = Math.min(total, QUOTE6);
-  const e = st.icmp6(8 + quote);
+  const e = newIcmp6(st, 8 + quote);
   if (e < 0) return;
   const at = st.at(e) + ETHER;
   st.putRouteSource(at + 8, AF.inet6);
@@ -260,6 +294,6 @@ export function icmp6Error(st: Stack, id: number, p: number, type: number, code:
   putWord(u8, at + 44, value);
   st.finish(id);
   u8.copyWithin(at + 48, ip, ip + quote);
-  st.sealIcmp6(at);
+  sealIcmp6(u8, at);
   st.emit(e, AF.inet6);
 }

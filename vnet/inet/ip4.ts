@@ -3,19 +3,22 @@
  *
  * @module
  */
-import { get, load } from "../../core/doors/arena.ts";
+import { get } from "../../core/doors/arena.ts";
 import { IFNET } from "../../core/memory/arena.ts";
 import { DROP } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
 import { IFT } from "../../core/net/flags.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
 import { addressAt, isMulticast, wordAt } from "./address.ts";
+import { findAddress } from "./address_list.ts";
 import { at16, checksum, pseudoSum, put16 } from "./checksum.ts";
+import { isHeard } from "./group_messages.ts";
+import { ETHER } from "./headers.ts";
 import { ICMP, icmpError, icmpInput, UNREACH } from "./icmp.ts";
 import { DF, fragment, MF } from "./ip4_send.ts";
-import { ADDR_KIND, ARRIVAL, IPPROTO, RTF, VINET } from "./layout.ts";
-import { socketInput, socketKey, socketPush } from "./sockets.ts";
-import { ETHER, type Stack } from "./stack.ts";
+import { ADDR_KIND, ARRIVAL, IPPROTO, RTF } from "./layout.ts";
+import { controlPush, socketInput, socketKey } from "./sockets.ts";
+import type { Stack } from "./stack.ts";
 
 /** An IPv4 header (RFC 791 3.1): version, header length, total length, checksum. 0 or a drop reason. */
 export function checkIpv4(u8: Uint8Array, at: number, len: number): number {
@@ -42,13 +45,13 @@ export function ip4Input(st: Stack, id: number, p: AttachedIfp, data: number, to
   if (sourceRouted(u8, ip)) return st.drop(id, DROP.filtered);
   if (isMulticast(AF.inet, destination)) {
     const member = (destination & 0xfffffff) === 1 ||
-      st.findAddress(data, ADDR_KIND.group, destination, 0, 0, 0) !== 0;
-    return member ? local(st, id, ip, true) : st.drop(id, DROP.nosocket);
+      findAddress(st.a, data, ADDR_KIND.group, destination, 0, 0, 0) !== 0;
+    return member ? local(st, id, p, ip, true) : st.drop(id, DROP.nosocket);
   }
-  if (destination === -1) return local(st, id, ip, true);
+  if (destination === -1) return local(st, id, p, ip, true);
   const flags = st.route(AF.inet, destination, 0, 0, 0);
-  if (flags >= 0 && (flags & RTF.local) !== 0) return local(st, id, ip, false);
-  if (flags >= 0 && (flags & RTF.broadcast) !== 0 && st.rIf === p) return local(st, id, ip, true);
+  if (flags >= 0 && (flags & RTF.local) !== 0) return local(st, id, p, ip, false);
+  if (flags >= 0 && (flags & RTF.broadcast) !== 0 && st.rIf === p) return local(st, id, p, ip, true);
   if (!st.forwards(AF.inet)) return st.drop(id, DROP.nosocket);
   // A frame to all that carries a packet to one is not passed on (RFC 1812 5.3.4).
   if (!toUs || source === 0 || destination === 0 || linkLocal4(source) || linkLocal4(destination)) {
@@ -103,23 +106,33 @@ function forward(st: Stack, id: number, ip: number, flags: number): void {
   else st.emit(id, AF.inet);
 }
 
-function local(st: Stack, id: number, ip: number, group: boolean): void {
+function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean): void {
   const { u8 } = st;
   if ((at16(u8, ip + 6) & (MF | 0x1fff)) !== 0) {
-    st.finish(id);
-    const block = load(st.a, st.vnetAt + VINET.fragments);
-    return block === 0 ? st.drop(id, DROP.fragment) : socketPush(st, id, block, ARRIVAL.data);
+    return controlPush(st, id, ARRIVAL.fragment + AF.inet);
   }
   const body = ip + (u8[ip]! & 15) * 4;
   switch (u8[ip + 9]!) {
     case IPPROTO.icmp:
-      return icmpInput(st, id, ip, body, group);
+      return icmpInput(st, id, p, ip, body, group);
+    case IPPROTO.igmp:
+      return igmpInput(st, id, ip, body);
     case IPPROTO.udp:
       return udp4(st, id, ip, body, group);
     default:
       icmpError(st, id, ICMP.unreachable, UNREACH.protocol);
       return st.drop(id, DROP.noproto);
   }
+}
+
+/** IGMP (RFC 3376): what a host listens to goes to CPU 0. */
+function igmpInput(st: Stack, id: number, ip: number, body: number): void {
+  const { u8 } = st;
+  const len = ip + at16(u8, ip + 2) - body;
+  if (len < 8) return st.drop(id, DROP.malformed);
+  if (checksum(u8, body, len) !== 0) return st.drop(id, DROP.checksum);
+  if (!isHeard(AF.inet, u8[body]!)) return st.delivered(id);
+  controlPush(st, id, ARRIVAL.group + AF.inet);
 }
 
 /** UDP (RFC 768): length, checksum (0 = none), the socket that wants it. */

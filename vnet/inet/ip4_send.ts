@@ -9,8 +9,9 @@ import { MBUF } from "../../core/memory/arena.ts";
 import { BORN, DROP } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
 import { at16, put16, sealIpv4 } from "./checksum.ts";
+import { ETHER } from "./headers.ts";
 import { RTF } from "./layout.ts";
-import { ETHER, type Stack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 
 /** "Don't fragment" and "more fragments". */
 export const DF = 0x4000;

@@ -3,20 +3,18 @@
  *
  * @module
  */
-import { get, load } from "../../core/doors/arena.ts";
 import { DROP } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
-import { type Address, addressAt, isLinkLocal, scoped, wordAt } from "./address.ts";
+import { addressAt, isLinkLocal, scopedAt, wordAt } from "./address.ts";
+import { findAddress } from "./address_list.ts";
 import { at16, checksum, pseudoSum } from "./checksum.ts";
+import { PROBLEM, walk } from "./extensions.ts";
+import { ETHER } from "./headers.ts";
 import { ICMP6, icmp6Error, icmp6Input, UNREACH6 } from "./icmp.ts";
-import { ADDR, ADDR_KIND, ADDRS, AFDATA, IPPROTO, RTF } from "./layout.ts";
-import { socketInput, socketKey } from "./sockets.ts";
-import { ETHER, type Stack } from "./stack.ts";
-
-/** Extension headers that a packet may have. */
-const MAX_EXTENSIONS = 8;
-const NEXT = { hopByHop: 0, routing: 43, fragment: 44, none: 59, destination: 60 } as const;
+import { ADDR_KIND, ARRIVAL, IPPROTO, NEXT, RTF } from "./layout.ts";
+import { controlPush, socketInput, socketKey } from "./sockets.ts";
+import type { Stack } from "./stack.ts";
 
 /** An IPv6 header (RFC 8200 3): version and payload length. 0 or a drop reason. */
 export function checkIpv6(u8: Uint8Array, at: number, len: number): number {
@@ -45,22 +43,13 @@ export function ip6Input(st: Stack, id: number, p: AttachedIfp, data: number, to
   forward(st, id, p, ip, flags);
 }
 
-/** Groups that the interface listens to: all nodes, the solicited-node groups of its addresses, what was joined. */
+/** Groups that the interface hears: all nodes, all routers when it is one, what was joined. */
 function ownGroup(st: Stack, data: number, ip: number): boolean {
   const { a, u8 } = st;
   const [w0, w1, w2, w3] = addressAt(u8, ip + 24, AF.inet6);
   if (w1 === 0 && w2 === 0 && w3 === 1 && (w0 === (0xff020000 | 0) || w0 === (0xff010000 | 0))) return true;
   if (w1 === 0 && w2 === 0 && w3 === 2 && w0 === (0xff020000 | 0)) return st.forwards(AF.inet6);
-  if (st.findAddress(data, ADDR_KIND.group, w0, w1, w2, w3) !== 0) return true;
-  if (w0 !== (0xff020000 | 0) || w1 !== 0 || w2 !== 1 || w3 >>> 24 !== 255) return false;
-  const t = load(a, data + AFDATA.addrs);
-  if (t === 0) return false;
-  const n = get(a, t + ADDRS.count);
-  for (let i = 0; i < n; i++) {
-    const e = t + ADDRS.entries + i * ADDRS.ENTRY;
-    if (get(a, e + ADDR.kind) !== ADDR_KIND.group && ((get(a, e + 3) ^ w3) & 0xffffff) === 0) return true;
-  }
-  return false;
+  return findAddress(a, data, ADDR_KIND.group, w0, w1, w2, w3) !== 0;
 }
 
 function forward(st: Stack, id: number, p: AttachedIfp, ip: number, flags: number): void {
@@ -84,48 +73,26 @@ function forward(st: Stack, id: number, p: AttachedIfp, ip: number, flags: numbe
 }
 
 function local(st: Stack, id: number, p: AttachedIfp, ip: number, group: boolean): void {
-  const { u8 } = st;
+  const { u8, upper } = st;
   const end = ip + 40 + at16(u8, ip + 4);
-  let next = u8[ip + 6]!;
-  let at = ip + 40;
-  /** Where `next` was read. */
-  let field = ip + 6;
-  for (let k = 0; k < MAX_EXTENSIONS; k++) {
-    if (next === IPPROTO.icmp6) return icmp6Input(st, id, p, ip, at, end);
-    if (next === IPPROTO.udp) return udp6(st, id, p, ip, at, end, group);
-    if (next === NEXT.none) return st.drop(id, DROP.noproto);
-    // Fragments of IPv6 are not put together here: a stated limit.
-    if (next === NEXT.fragment) return st.drop(id, DROP.fragment);
-    if (next !== NEXT.hopByHop && next !== NEXT.destination && next !== NEXT.routing) {
-      icmp6Error(st, id, p, ICMP6.parameter, 1, field - ip);
+  const bad = walk(u8, u8[ip + 6]!, ip + 40, ip + 6, end, upper);
+  if (bad !== 0) {
+    if (upper.problem >= 0) icmp6Error(st, id, p, ICMP6.parameter, upper.problem, upper.field - ip);
+    return st.drop(id, bad);
+  }
+  switch (upper.proto) {
+    case IPPROTO.icmp6:
+      return icmp6Input(st, id, p, ip, upper.at, end);
+    case IPPROTO.udp:
+      return udp6(st, id, p, ip, upper.at, end, group);
+    case NEXT.fragment:
+      return controlPush(st, id, ARRIVAL.fragment + AF.inet6);
+    case NEXT.none:
       return st.drop(id, DROP.noproto);
-    }
-    const size = end - at < 8 ? 0 : (u8[at + 1]! + 1) * 8;
-    if (size === 0 || at + size > end) return st.drop(id, DROP.malformed);
-    // A routing header with hops left would make a router of every host (RFC 5095).
-    if (next === NEXT.routing ? u8[at + 3] !== 0 : !optionsFine(u8, at + 2, at + size)) {
-      return st.drop(id, DROP.filtered);
-    }
-    if (next === NEXT.hopByHop && k > 0) return st.drop(id, DROP.malformed);
-    next = u8[at]!;
-    field = at;
-    at += size;
+    default:
+      icmp6Error(st, id, p, ICMP6.parameter, PROBLEM.nextHeader, upper.field - ip);
+      return st.drop(id, DROP.noproto);
   }
-  st.drop(id, DROP.malformed);
-}
-
-/** Options whose type says "skip over" when unknown (RFC 8200 4.2), and the router alert. */
-function optionsFine(u8: Uint8Array, from: number, end: number): boolean {
-  for (let at = from; at < end;) {
-    const type = u8[at]!;
-    if (type === 0) {
-      at++;
-      continue;
-    }
-    if (at + 2 > end || at + 2 + u8[at + 1]! > end || type >> 6 !== 0) return false;
-    at += 2 + u8[at + 1]!;
-  }
-  return true;
 }
 
 /** UDP over IPv6: the checksum is not optional (RFC 8200 8.1). */
@@ -147,13 +114,9 @@ function udp6(
     !st.trusted(id) && checksum(u8, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0
   ) return st.drop(id, DROP.checksum);
   const key = socketKey(IPPROTO.udp, at16(u8, udp + 2));
-  const to = scope(addressAt(u8, ip + 24, AF.inet6), p);
-  const from = scope(addressAt(u8, ip + 8, AF.inet6), p);
+  const to = scopedAt(u8, ip + 24, p);
+  const from = scopedAt(u8, ip + 8, p);
   if (socketInput(st, id, AF.inet6, key, to, from, at16(u8, udp), group)) return;
   if (!group) icmp6Error(st, id, p, ICMP6.unreachable, UNREACH6.port);
   st.drop(id, DROP.nosocket);
-}
-
-function scope(x: Address, p: number): Address {
-  return [scoped(x[0], p), x[1], x[2], x[3]];
 }

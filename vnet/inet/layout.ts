@@ -35,8 +35,8 @@ export const VINET = {
   sockets: 2,
   /** One bit per family: packets for others are forwarded. */
   forwarding: 3,
-  /** The socket block that takes fragments of packets for this vnet. */
-  fragments: 4,
+  /** The socket block that takes what CPU 0 does for this vnet: fragments, messages about groups. */
+  control: 4,
 } as const;
 
 /** An address list: a count, then entries. */
@@ -97,10 +97,12 @@ export function sockbufRing(block: number, k: number): number {
   return block + SOCKBUF.rings + k * ringWords(SOCKET_RING);
 }
 
-/** What a socket's ring entry is: a datagram, or an ICMP error about one. */
-export const ARRIVAL = { data: 0, error: 1 } as const;
+/** What a ring's entry is: a datagram or an ICMP error for a socket; for CPU 0 a fragment or a message about groups, plus its family. */
+export const ARRIVAL = { data: 0, error: 1, fragment: 2, group: 4 } as const;
 
 /** IP protocol numbers (IANA). */
-export const IPPROTO = { icmp: 1, udp: 17, icmp6: 58 } as const;
+export const IPPROTO = { icmp: 1, igmp: 2, udp: 17, icmp6: 58 } as const;
+/** What an IPv6 "next header" names besides protocols (IANA). */
+export const NEXT = { hopByHop: 0, routing: 43, fragment: 44, none: 59, destination: 60 } as const;
 /** EtherTypes. */
 export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;

@@ -9,10 +9,12 @@ import { IFNET } from "../../core/memory/arena.ts";
 import { DROP } from "../../core/memory/counters.ts";
 import { AF, afdata } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
-import { type Address, addressAt, ALL_NODES, scoped, wordAt } from "./address.ts";
+import { type Address, ALL_NODES, sameAddress, scopedAt, UNSPECIFIED, wordAt } from "./address.ts";
+import { findAddress } from "./address_list.ts";
 import { at16 } from "./checksum.ts";
 import { ADDR, ADDR_KIND, AFDATA } from "./layout.ts";
 import { LEARN, neighbourLearn } from "./neighbour.ts";
+import { sendAdvertisement } from "./solicit.ts";
 import { NOTE, type Stack } from "./stack.ts";
 
 const SOLICITATION = 135;
@@ -33,8 +35,7 @@ export function ndInput(st: Stack, id: number, p: AttachedIfp, ip: number, body:
   if (u8[ip + 7] !== 255 || u8[body + 1] !== 0 || option < 0 || u8[body + 8] === 255) {
     return st.drop(id, DROP.malformed);
   }
-  const raw = addressAt(u8, body + 8, AF.inet6);
-  const target: Address = [scoped(raw[0], p), raw[1], raw[2], raw[3]];
+  const target = scopedAt(u8, body + 8, p);
   if (u8[body] === SOLICITATION) solicited(st, id, p, ip, data, t, target, option);
   else advertised(st, id, p, body, data, t, target, option, ip);
 }
@@ -62,17 +63,16 @@ function solicited(
   option: number,
 ): void {
   const { a, u8 } = st;
-  const raw = addressAt(u8, ip + 8, AF.inet6);
-  const anonymous = raw.every((w) => w === 0);
+  const from = scopedAt(u8, ip + 8, p);
+  const anonymous = sameAddress(from, UNSPECIFIED);
   if (anonymous && (option !== 0 || u8[ip + 24] !== 255)) return st.drop(id, DROP.malformed);
-  const tentative = st.findAddress(data, ADDR_KIND.tentative, ...target);
+  const tentative = findAddress(a, data, ADDR_KIND.tentative, ...target);
   if (tentative !== 0) {
     // Another one asks for the address that we ask for; who speaks normally is only looking for us.
     if (anonymous && !fromSelf(st, id, p)) st.notify(NOTE.duplicate, p, get(a, tentative + ADDR.id));
     return st.delivered(id);
   }
-  if (st.findAddress(data, ADDR_KIND.address, ...target) === 0) return st.drop(id, DROP.nosocket);
-  const from: Address = [scoped(raw[0], p), raw[1], raw[2], raw[3]];
+  if (findAddress(a, data, ADDR_KIND.address, ...target) === 0) return st.drop(id, DROP.nosocket);
   if (option !== 0 && !anonymous) {
     const high = at16(u8, option);
     const low = wordAt(u8, option + 2);
@@ -81,7 +81,7 @@ function solicited(
   }
   st.delivered(id);
   const flags = NA.override | (anonymous ? 0 : NA.solicited);
-  st.neighbourAdvertise(p, flags, target, anonymous ? ALL_NODES : from);
+  sendAdvertisement(st, p, flags, target, anonymous ? ALL_NODES : from);
 }
 
 function advertised(
@@ -98,8 +98,8 @@ function advertised(
   const { a, u8 } = st;
   const flags = u8[body + 4]!;
   if (u8[ip + 24] === 255 && (flags & NA.solicited) !== 0) return st.drop(id, DROP.malformed);
-  const ours = st.findAddress(data, ADDR_KIND.tentative, ...target) ||
-    st.findAddress(data, ADDR_KIND.address, ...target);
+  const ours = findAddress(a, data, ADDR_KIND.tentative, ...target) ||
+    findAddress(a, data, ADDR_KIND.address, ...target);
   if (ours !== 0) {
     if (!fromSelf(st, id, p)) st.notify(NOTE.duplicate, p, get(a, ours + ADDR.id));
     return st.delivered(id);

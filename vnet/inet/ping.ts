@@ -8,10 +8,11 @@ import { ENDED } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
 import { addressAt, formatAddress, parseAddress, UNSPECIFIED } from "./address.ts";
 import { at16 } from "./checksum.ts";
+import { walk } from "./extensions.ts";
+import { ETHER } from "./headers.ts";
 import { ARRIVAL, IPPROTO } from "./layout.ts";
 import { echoPayload, SEND, sendDatagram } from "./send.ts";
 import { socketKey } from "./sockets.ts";
-import { ETHER } from "./stack.ts";
 import type { SocketRow, VnetInet } from "./vnet_inet.ts";
 
 /** How to ping. */
@@ -85,7 +86,8 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
     const { u8 } = st;
     const ip = st.at(id) + ETHER;
     const six = family === AF.inet6;
-    const body = six ? ip + 40 : ip + (u8[ip]! & 15) * 4;
+    if (six) walk(u8, u8[ip + 6]!, ip + 40, ip + 6, ip + 40 + at16(u8, ip + 4), st.upper);
+    const body = six ? st.upper.at : ip + (u8[ip]! & 15) * 4;
     const from = formatAddress(family, addressAt(u8, ip + (six ? 8 : 12), family));
     const ttl = u8[ip + (six ? 7 : 8)]!;
     if (arrival === ARRIVAL.error) {
@@ -107,8 +109,10 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
     rport: 0,
     buffer,
     whole: (w) => {
-      if (at16(w.payload, 6) !== expected) return;
-      answered({ from: formatAddress(family, w.source), ttl: w.ttl, answer: "reply", code: 0, mtu: 0 });
+      if (at16(w.payload, 6) === expected) {
+        answered({ from: formatAddress(family, w.source), ttl: w.ttl, answer: "reply", code: 0, mtu: 0 });
+      }
+      return ENDED.delivered;
     },
   };
   v.addSocket(row);

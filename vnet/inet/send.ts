@@ -1,6 +1,6 @@
 /**
  * What CPU 0 sends: a datagram of a socket or a reply to one that came in pieces. Cut into fragments where it
- * must be (IPv4), refused where it may not (IPv6, "don't fragment").
+ * must be (RFC 791 3.2, RFC 8200 4.5), refused where it may not ("don't fragment").
  *
  * @module
  */
@@ -9,11 +9,13 @@ import { BORN } from "../../core/memory/counters.ts";
 import { partialCsum } from "../../core/memory/csum.ts";
 import { AF } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
-import { type Address, putAddress, unscoped } from "./address.ts";
-import { at16, checksum, put16, sealIpv4 } from "./checksum.ts";
+import { type Address, putAddress, putWord } from "./address.ts";
+import { addressSum, at16, checksum, put16, sealIpv4 } from "./checksum.ts";
+import { sourceOn } from "./address_list.ts";
+import { ETHER, header4, header6 } from "./headers.ts";
 import { DF, MF } from "./ip4_send.ts";
-import { IPPROTO, RTF } from "./layout.ts";
-import { ETHER, type Stack } from "./stack.ts";
+import { IPPROTO, NEXT, RTF } from "./layout.ts";
+import type { Stack } from "./stack.ts";
 
 /** Why a datagram was not sent: FreeBSD's errno numbers. */
 export const SEND = { ok: 0, tooBig: 40, noAddress: 49, unreachable: 51, noBuffers: 55 } as const;
@@ -59,7 +61,7 @@ export function sendDatagram(st: Stack, d: Datagram): number {
 function chosen(st: Stack, d: Datagram): Address | undefined {
   const { rSource: r, a } = st;
   if (d.via === undefined) return [r[0]!, r[1]!, r[2]!, r[3]!];
-  const e = st.sourceOn(st.rData, ...d.destination);
+  const e = sourceOn(a, st.rData, ...d.destination);
   return e === 0 ? undefined : [get(a, e), get(a, e + 1), get(a, e + 2), get(a, e + 3)];
 }
 
@@ -70,16 +72,7 @@ function chosen(st: Stack, d: Datagram): Address | undefined {
 function seal(d: Datagram, source: Address, whole: boolean): number {
   const { payload, proto, family, destination } = d;
   const at = proto === IPPROTO.udp ? 6 : 2;
-  let sum = 0;
-  if (proto !== IPPROTO.icmp) {
-    sum = proto + payload.length;
-    for (const x of [source, destination]) {
-      for (let i = 0; i < (family === AF.inet ? 1 : 4); i++) {
-        const w = i === 0 && family === AF.inet6 ? unscoped(x[0]) : x[i]!;
-        sum += (w >>> 16) + (w & 0xffff);
-      }
-    }
-  }
+  const sum = proto === IPPROTO.icmp ? 0 : addressSum(family, source, destination, proto, payload.length);
   if (whole && proto === IPPROTO.udp) {
     put16(payload, at, ~checksum(payload, 0, 0, sum));
     return at;
@@ -101,7 +94,7 @@ function send4(st: Stack, d: Datagram, source: Address, whole: boolean, partial:
     if (id < 0) return SEND.noBuffers;
     const ip = st.at(id) + ETHER;
     const more = at + part.length < payload.length ? MF : 0;
-    st.header4(ip, d.proto, 20 + part.length, d.ttl, more | at >> 3 | (d.dontFragment ? DF : 0), d.ident);
+    header4(u8, ip, d.proto, 20 + part.length, d.ttl, more | at >> 3 | (d.dontFragment ? DF : 0), d.ident);
     putAddress(u8, ip + 12, AF.inet, source);
     putAddress(u8, ip + 16, AF.inet, d.destination);
     sealIpv4(u8, ip);
@@ -114,16 +107,26 @@ function send4(st: Stack, d: Datagram, source: Address, whole: boolean, partial:
 
 function send6(st: Stack, d: Datagram, source: Address, whole: boolean, partial: number): number {
   const { u8 } = st;
-  if (!whole) return SEND.tooBig;
-  const id = st.alloc(ETHER + 40 + d.payload.length);
-  if (id < 0) return SEND.noBuffers;
-  const ip = st.at(id) + ETHER;
-  st.header6(ip, d.proto, d.payload.length, d.ttl);
-  putAddress(u8, ip + 8, AF.inet6, source);
-  putAddress(u8, ip + 24, AF.inet6, d.destination);
-  u8.set(d.payload, ip + 40);
-  if (partial >= 0) st.setPartial(id, partialCsum(ETHER + 40, partial));
-  st.emit(id, AF.inet6);
+  const { payload } = d;
+  if (!whole && d.dontFragment) return SEND.tooBig;
+  const header = whole ? 40 : 48;
+  const piece = whole ? payload.length : (st.rMtu - header) & ~7;
+  for (let at = 0; at === 0 || at < payload.length; at += piece) {
+    const part = payload.subarray(at, at + piece);
+    const id = st.alloc(ETHER + header + part.length, at === 0 ? BORN.stack : BORN.split);
+    if (id < 0) return SEND.noBuffers;
+    const ip = st.at(id) + ETHER;
+    header6(u8, ip, whole ? d.proto : NEXT.fragment, header - 40 + part.length, d.ttl);
+    putAddress(u8, ip + 8, AF.inet6, source);
+    putAddress(u8, ip + 24, AF.inet6, d.destination);
+    if (!whole) {
+      putWord(u8, ip + 40, d.proto << 24 | at | (at + part.length < payload.length ? 1 : 0));
+      putWord(u8, ip + 44, d.ident);
+    }
+    u8.set(part, ip + header);
+    if (partial >= 0) st.setPartial(id, partialCsum(ETHER + 40, partial));
+    st.emit(id, AF.inet6);
+  }
   return SEND.ok;
 }
 

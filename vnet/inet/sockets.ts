@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { get, set } from "../../core/doors/arena.ts";
+import { get, load, set } from "../../core/doors/arena.ts";
 import { MBUF } from "../../core/memory/arena.ts";
 import { BORN, DROP } from "../../core/memory/counters.ts";
 import { OWNER, ownerWord } from "../../core/memory/mbuf.ts";
@@ -24,7 +24,7 @@ export function socketKey(proto: number, port: number): number {
   return proto << 16 | port;
 }
 
-/** First entry of the table with a key; -1 when there is none. */
+/** The first entry of the table with a key; -1 when there is none. */
 function first(a: Int32Array, t: number, key: number): number {
   let low = 0;
   let high = get(a, t + SOCKETS.count) - 1;
@@ -36,7 +36,7 @@ function first(a: Int32Array, t: number, key: number): number {
     if (k >= key) high = mid - 1;
     else low = mid + 1;
   }
-  return found;
+  return found < 0 ? -1 : t + SOCKETS.entries + found * SOCKETS.ENTRY;
 }
 
 function any(a: Int32Array, at: number): boolean {
@@ -92,23 +92,69 @@ export function socketInput(
 ): boolean {
   const { a } = st;
   const t = st.vnetWord(VINET.sockets);
-  let i = t === 0 ? -1 : first(a, t, key);
-  if (i < 0) return false;
-  const n = get(a, t + SOCKETS.count);
-  let best = 0;
-  let score = 0;
-  for (; i < n; i++) {
-    const e = t + SOCKETS.entries + i * SOCKETS.ENTRY;
-    if (get(a, e + SOCKET.key) !== key) break;
-    const points = fit(a, e, family, local, remote, rport, group);
-    if (points === 0) continue;
-    // One of several members gets the packet itself, each other one a copy (a birth).
-    if (group && best !== 0) copyTo(st, id, get(a, best + SOCKET.block), arrival);
-    if (group || points > score) [best, score] = [e, points];
+  let e = t === 0 ? -1 : wanted(a, t, -1, family, key, local, remote, rport, group);
+  if (e < 0) return false;
+  // One of several members gets the packet itself, each other one a copy (a birth).
+  for (
+    let next = group ? wanted(a, t, e, family, key, local, remote, rport, true) : -1;
+    next >= 0;
+    next = wanted(a, t, e, family, key, local, remote, rport, true)
+  ) {
+    copyTo(st, id, get(a, e + SOCKET.block), arrival);
+    e = next;
   }
-  if (best === 0) return false;
-  socketPush(st, id, get(a, best + SOCKET.block), arrival);
+  socketPush(st, id, get(a, e + SOCKET.block), arrival);
   return true;
+}
+
+/**
+ * The entry of the socket that wants a datagram: the one that fits best; to a group, the next that fits after the
+ * entry `after`, or the first when that is -1. -1 = none.
+ */
+function wanted(
+  a: Int32Array,
+  t: number,
+  after: number,
+  family: number,
+  key: number,
+  local: Address,
+  remote: Address,
+  rport: number,
+  group: boolean,
+): number {
+  const end = t + SOCKETS.entries + get(a, t + SOCKETS.count) * SOCKETS.ENTRY;
+  let e = after < 0 ? first(a, t, key) : after + SOCKETS.ENTRY;
+  if (e < 0) return -1;
+  let best = -1;
+  let score = 0;
+  for (; e < end && get(a, e + SOCKET.key) === key; e += SOCKETS.ENTRY) {
+    const points = fit(a, e, family, local, remote, rport, group);
+    if (group && points > 0) return e;
+    if (points > score) [best, score] = [e, points];
+  }
+  return best;
+}
+
+/** Blocks of the sockets that want a datagram which CPU 0 has. */
+export function socketsFor(
+  a: Int32Array,
+  vnetAt: number,
+  family: number,
+  key: number,
+  local: Address,
+  remote: Address,
+  rport: number,
+  group: boolean,
+): number[] {
+  const t = load(a, vnetAt + VINET.sockets);
+  const blocks: number[] = [];
+  if (t === 0) return blocks;
+  for (let e = -1;;) {
+    e = wanted(a, t, e, family, key, local, remote, rport, group);
+    if (e < 0) return blocks;
+    blocks.push(get(a, e + SOCKET.block));
+    if (!group) return blocks;
+  }
 }
 
 /** Puts a packet into a socket's ring; a full one drops and counts it. */
@@ -123,6 +169,14 @@ export function socketPush(st: Stack, id: number, block: number, arrival: number
   st.handOver(id, cpu.pool.mine, SOCKET_OWNER);
   ringPush(a, ring, st.single(id), 0, 1, arrival);
   cpu.ring(0);
+}
+
+/** Passes on what CPU 0 does. */
+export function controlPush(st: Stack, id: number, arrival: number): void {
+  const block = st.vnetWord(VINET.control);
+  if (block === 0) return st.drop(id, DROP.nosocket);
+  st.finish(id);
+  socketPush(st, id, block, arrival);
 }
 
 function copyTo(st: Stack, id: number, block: number, arrival: number): void {

@@ -1,5 +1,5 @@
 /**
- * The sending half of the IP stack on one CPU: route, resolve, frame, send. And the packets that it makes.
+ * The sending half of the IP stack on one CPU: route, resolve, frame, send.
  *
  * A stack works in one section of one vnet at a time, from `begin` to `end`. What it looked up last is kept
  * for the next packet to the same place, never past the section. Packets for one interface leave as a batch.
@@ -18,18 +18,10 @@ import { makeHandle } from "../../core/net/handle.ts";
 import type { Net } from "../../core/net/net.ts";
 import { ifOutput } from "../../core/net/output.ts";
 import { type AttachedIfp, ifnetByHandle, type NetSection } from "../../core/net/section.ts";
-import {
-  type Address,
-  isLinkLocal,
-  isMulticast,
-  putAddress,
-  putWord,
-  scoped,
-  unscoped,
-  wordAt,
-} from "./address.ts";
-import { checksum, pseudoSum, put16 } from "./checksum.ts";
-import { ADDR, ADDR_KIND, ADDRS, AFDATA, ETHERTYPE, IPPROTO, LLE, ROUTE, RTF, VINET } from "./layout.ts";
+import { type Address, isMulticast, putWord, scoped, unscoped, wordAt } from "./address.ts";
+import { put16 } from "./checksum.ts";
+import { Upper } from "./extensions.ts";
+import { AFDATA, ETHERTYPE, LLE, ROUTE, RTF, VINET } from "./layout.ts";
 import {
   HELD,
   HOLD_MAX,
@@ -41,9 +33,8 @@ import {
   NeighbourView,
 } from "./neighbour.ts";
 import { routeLookup } from "./routes.ts";
+import { solicit } from "./solicit.ts";
 
-/** Bytes of an Ethernet header. */
-export const ETHER = 14;
 const SITE = "input (delivered or dropped)" as const;
 /** Word offset of the tag that says which neighbour a held packet is for: on its way out it has no use for the word. */
 const TAG = MBUF.rcvGen;
@@ -79,6 +70,8 @@ export class Stack {
   #out!: PacketBatch;
   #outIf = 0;
   readonly #one = new Int32Array(1);
+  /** What the last walk through extension headers found. */
+  readonly upper = new Upper();
   readonly #held = new Int32Array(HOLD_MAX + 1);
   /** ICMP errors that may be sent now (RFC 1812 4.3.2.8, RFC 4443 2.4 f), and when that was counted. */
   #tokens = ERROR_BURST;
@@ -284,7 +277,7 @@ export class Stack {
     this.putSource(at, slot);
     if ((this.rFlags & RTF.broadcast) !== 0) u8.fill(255, at, at + 6);
     else if (isMulticast(family, hop[0]!)) this.#groupMac(at, family);
-    else if (this.#resolved || this.#resolve(family)) this.#putMac(at, this.#view.macHigh, this.#view.macLow);
+    else if (this.#resolved || this.#resolve(family)) this.putMac(at, this.#view.macHigh, this.#view.macLow);
     else return this.#hold(id, family);
     this.send(id, rIf);
   }
@@ -311,7 +304,8 @@ export class Stack {
     putWord(this.u8, at + 8, get(this.a, slot + IFNET.macLow));
   }
 
-  #putMac(at: number, high: number, low: number): void {
+  /** Writes the frame's destination. */
+  putMac(at: number, high: number, low: number): void {
     put16(this.u8, at, high);
     putWord(this.u8, at + 2, low);
   }
@@ -319,15 +313,15 @@ export class Stack {
   /** The frame's address of a group (RFC 1112 6.4, RFC 2464 7). */
   #groupMac(at: number, family: number): void {
     const low = this.#hop[family === AF.inet ? 0 : 3]!;
-    if (family === AF.inet) this.#putMac(at, 0x0100, 0x5e000000 | low & 0x7fffff);
-    else this.#putMac(at, 0x3333, low);
+    if (family === AF.inet) this.putMac(at, 0x0100, 0x5e000000 | low & 0x7fffff);
+    else this.putMac(at, 0x3333, low);
   }
 
   /** To itself: the packet goes on as received on the interface that has the address, when this call has returned. */
   #loop(id: number, at: number, slot: number): void {
     const h = this.net.cpu.pool.headerAt(id);
     // The interface's own address, so that the check of the frame's destination lets it in.
-    this.#putMac(at, get(this.a, slot + IFNET.macHigh), get(this.a, slot + IFNET.macLow));
+    this.putMac(at, get(this.a, slot + IFNET.macHigh), get(this.a, slot + IFNET.macLow));
     this.putSource(at, slot);
     set(this.a, h + MBUF.csum, LOOPED);
     set(this.a, h + MBUF.rcvIndex, this.rIf);
@@ -367,7 +361,7 @@ export class Stack {
       this.handOver(id, owner, pool.mine);
       return this.drop(id, DROP.unresolved);
     }
-    if (claimed < 0) this.solicit(rIf, family, w0, w1, w2, w3);
+    if (claimed < 0) solicit(this, rIf, family, w0, w1, w2, w3);
     else if (neighbourRead(a, t, w0, w1, w2, w3, this.#view) === e && this.#view.state > ND.incomplete) {
       this.sendHeld(rIf, e, w0, w1, w2, w3, this.#view.macHigh, this.#view.macLow);
     }
@@ -399,7 +393,7 @@ export class Stack {
         this.drop(id, DROP.unresolved);
         continue;
       }
-      this.#putMac(this.at(id), high, low);
+      this.putMac(this.at(id), high, low);
       this.send(id, p);
     }
   }
@@ -415,194 +409,6 @@ export class Stack {
     for (let i = 0; i < n; i++) set(this.a, pool.headerAt(ids[i]!) + TAG, 0);
     pool.end(ids, 0, n, reason, "purge");
     return n;
-  }
-
-  /** The first entry of an interface's address list that is of a kind and fits; 0 = none. */
-  findAddress(data: number, kind: number, w0: number, w1: number, w2: number, w3: number): number {
-    const { a } = this;
-    const t = data === 0 ? 0 : load(a, data + AFDATA.addrs);
-    if (t === 0) return 0;
-    const n = get(a, t + ADDRS.count);
-    for (let i = 0; i < n; i++) {
-      const e = t + ADDRS.entries + i * ADDRS.ENTRY;
-      if (
-        get(a, e + ADDR.kind) === kind && get(a, e + 3) === w3 && get(a, e) === w0 && get(a, e + 1) === w1 &&
-        get(a, e + 2) === w2
-      ) return e;
-    }
-    return 0;
-  }
-
-  /**
-   * An address of the interface to speak from to `w0..`: one of the same prefix, else one of the same scope,
-   * else any (RFC 6724 in short). 0 = none.
-   */
-  sourceOn(data: number, w0: number, w1: number, w2: number, w3: number): number {
-    const { a } = this;
-    const t = data === 0 ? 0 : load(a, data + AFDATA.addrs);
-    if (t === 0) return 0;
-    const n = get(a, t + ADDRS.count);
-    let best = 0;
-    let score = 0;
-    for (let i = 0; i < n; i++) {
-      const e = t + ADDRS.entries + i * ADDRS.ENTRY;
-      if (get(a, e + ADDR.kind) !== ADDR_KIND.address) continue;
-      const plen = get(a, e + ADDR.plen);
-      const fits = covers(a, e, plen, w0, w1, w2, w3);
-      const points = 1 + (fits ? 4 : 0) + (isLinkLocal(get(a, e)) === isLinkLocal(w0) ? 2 : 0);
-      if (points > score) [best, score] = [e, points];
-    }
-    return best;
-  }
-
-  /** Asks who has an address: an ARP request (RFC 826) or a neighbour solicitation (RFC 4861 7.2.2); the one known alone. */
-  solicit(
-    p: AttachedIfp,
-    family: number,
-    w0: number,
-    w1: number,
-    w2: number,
-    w3: number,
-    known?: NeighbourView,
-  ): void {
-    const data = afdata(this.s, p, family);
-    const source = this.sourceOn(data, w0, w1, w2, w3);
-    if (source === 0) return;
-    if (family === AF.inet) {
-      this.arp(p, 1, get(this.a, source), w0, known);
-    } else this.neighbourSolicit(p, source, w0, w1, w2, w3, known !== undefined);
-  }
-
-  /** Sends an ARP packet; to all unless a neighbour is given. */
-  arp(p: AttachedIfp, op: number, sender: number, target: number, to?: NeighbourView): void {
-    const id = this.alloc(ETHER + 28);
-    if (id < 0) return;
-    const { a, u8 } = this;
-    const at = this.at(id);
-    const slot = this.net.arena.ifnetAt(p);
-    if (to === undefined) u8.fill(255, at, at + 6);
-    else this.#putMac(at, to.macHigh, to.macLow);
-    this.putSource(at, slot);
-    put16(u8, at + 12, ETHERTYPE.arp);
-    const h = at + ETHER;
-    putWord(u8, h, 0x00010800);
-    putWord(u8, h + 4, 0x06040000 | op);
-    put16(u8, h + 8, get(a, slot + IFNET.macHigh));
-    putWord(u8, h + 10, get(a, slot + IFNET.macLow));
-    putWord(u8, h + 14, sender);
-    u8.fill(0, h + 18, h + 24);
-    if (to !== undefined && op === 2) {
-      put16(u8, h + 18, to.macHigh);
-      putWord(u8, h + 20, to.macLow);
-    }
-    putWord(u8, h + 24, target);
-    this.send(id, p);
-  }
-
-  /** Sends a neighbour solicitation from an entry of the address list; from `::` when it is 0 (RFC 4862 5.4.2). */
-  neighbourSolicit(
-    p: AttachedIfp,
-    source: number,
-    w0: number,
-    w1: number,
-    w2: number,
-    w3: number,
-    unicast = false,
-  ): void {
-    const { a, u8 } = this;
-    const option = source === 0 ? 0 : 8;
-    const id = this.icmp6(24 + option);
-    if (id < 0) return;
-    const ip = this.at(id) + ETHER;
-    const body = ip + 40;
-    u8[body] = 135;
-    u8[ip + 7] = 255;
-    putWord(u8, body + 8, unscoped(w0));
-    putWord(u8, body + 12, w1);
-    putWord(u8, body + 16, w2);
-    putWord(u8, body + 20, w3);
-    if (source !== 0) {
-      this.#linkOption(body + 24, 1, p);
-      this.putEntry(ip + 8, AF.inet6, source);
-    }
-    const group: Address = unicast ? [w0, w1, w2, w3] : [0xff020000 | 0, 0, 1, 0xff000000 | w3 & 0xffffff];
-    putAddress(u8, ip + 24, AF.inet6, group);
-    this.sealIcmp6(ip);
-    if (get(a, this.net.arena.ifnetAt(p) + IFNET.type) === IFT.loop) return this.drop(id, DROP.filtered);
-    if (this.routeVia(p, AF.inet6, group[0], group[1], group[2], group[3])) this.emit(id, AF.inet6);
-    else this.drop(id, DROP.noroute);
-  }
-
-  /** Sends a neighbour advertisement for the target at `target` in the packet (RFC 4861 4.4). */
-  neighbourAdvertise(p: AttachedIfp, flags: number, target: Address, to: Address): void {
-    const { u8 } = this;
-    const id = this.icmp6(32);
-    if (id < 0) return;
-    const ip = this.at(id) + ETHER;
-    const body = ip + 40;
-    u8[body] = 136;
-    u8[ip + 7] = 255;
-    u8[body + 4] = flags | (this.forwards(AF.inet6) ? 0x80 : 0);
-    putAddress(u8, body + 8, AF.inet6, target);
-    this.#linkOption(body + 24, 2, p);
-    putAddress(u8, ip + 8, AF.inet6, target);
-    putAddress(u8, ip + 24, AF.inet6, to);
-    this.sealIcmp6(ip);
-    if (this.routeVia(p, AF.inet6, to[0], to[1], to[2], to[3])) this.emit(id, AF.inet6);
-    else this.drop(id, DROP.noroute);
-  }
-
-  #linkOption(at: number, type: number, p: AttachedIfp): void {
-    const slot = this.net.arena.ifnetAt(p);
-    put16(this.u8, at, type << 8 | 1);
-    put16(this.u8, at + 2, get(this.a, slot + IFNET.macHigh));
-    putWord(this.u8, at + 4, get(this.a, slot + IFNET.macLow));
-  }
-
-  /** An ICMPv6 packet with `len` bytes of ICMP, zeroed, header written; -1 when mbufs run out. */
-  icmp6(len: number): number {
-    const id = this.alloc(ETHER + 40 + len);
-    if (id < 0) return id;
-    const ip = this.at(id) + ETHER;
-    this.u8.fill(0, ip, ip + 40 + len);
-    this.header6(ip, IPPROTO.icmp6, len, 64);
-    return id;
-  }
-
-  /** Writes an IPv6 header without addresses (RFC 8200 3). */
-  header6(ip: number, proto: number, payload: number, hops: number): void {
-    const { u8 } = this;
-    putWord(u8, ip, 0x60000000);
-    put16(u8, ip + 4, payload);
-    u8[ip + 6] = proto;
-    u8[ip + 7] = hops;
-  }
-
-  /** Writes an IPv4 header without options, addresses and checksum (RFC 791 3.1). */
-  header4(ip: number, proto: number, total: number, ttl: number, fragment: number, ident: number): void {
-    const { u8 } = this;
-    put16(u8, ip, 0x4500);
-    put16(u8, ip + 2, total);
-    put16(u8, ip + 4, ident);
-    put16(u8, ip + 6, fragment);
-    u8[ip + 8] = ttl;
-    u8[ip + 9] = proto;
-  }
-
-  /** Writes the checksum of an ICMPv6 packet whose header is complete (RFC 4443 2.3). */
-  sealIcmp6(ip: number): void {
-    const { u8 } = this;
-    const len = u8[ip + 4]! << 8 | u8[ip + 5]!;
-    put16(u8, ip + 42, 0);
-    put16(u8, ip + 42, checksum(u8, ip + 40, len, pseudoSum(u8, ip + 8, 32, IPPROTO.icmp6, len)));
-  }
-
-  /** Writes the address of an entry of an address list into a packet. */
-  putEntry(at: number, family: number, entry: number): void {
-    putWord(this.u8, at, family === AF.inet ? get(this.a, entry) : unscoped(get(this.a, entry)));
-    if (family === AF.inet6) {
-      for (let i = 1; i < 4; i++) putWord(this.u8, at + 4 * i, get(this.a, entry + i));
-    }
   }
 
   /** Writes the source address that the route found asks for. */
@@ -646,23 +452,4 @@ const ERRORS_PER_MS = 1;
 
 function tagOf(w0: number, w1: number, w2: number, w3: number): number {
   return w0 ^ Math.imul(w1, 3) ^ Math.imul(w2, 5) ^ w3;
-}
-
-function covers(
-  a: Int32Array,
-  e: number,
-  plen: number,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number,
-): boolean {
-  const words = [w0, w1, w2, w3];
-  for (let i = 0; i < 4; i++) {
-    const bits = plen - 32 * i;
-    if (bits <= 0) return true;
-    const mask = bits >= 32 ? -1 : -1 << (32 - bits);
-    if (((get(a, e + i) ^ words[i]!) & mask) !== 0) return false;
-  }
-  return true;
 }

@@ -30,13 +30,15 @@ import {
   UNSPECIFIED,
 } from "./address.ts";
 import { at16 } from "./checksum.ts";
-import type { IfInet, InetControl } from "./control.ts";
+import type { InetControl } from "./control.ts";
+import type { IfInet } from "./if_inet.ts";
+import { walk } from "./extensions.ts";
+import { ETHER } from "./headers.ts";
 import { ARRIVAL, IPPROTO } from "./layout.ts";
 import type { Whole } from "./reassembly.ts";
 import { SEND, sendDatagram, udpPayload } from "./send.ts";
 import type { SocketBuffer } from "./socket.ts";
 import { socketKey } from "./sockets.ts";
-import { ETHER } from "./stack.ts";
 import type { SocketRow, VnetInet } from "./vnet_inet.ts";
 
 /** How a socket is opened. */
@@ -96,7 +98,7 @@ export interface UdpSocket extends AsyncIterableIterator<Datagram> {
   /** The last ICMP error about something that it sent. */
   readonly error: UdpError | undefined;
   /**
-   * Sends a datagram of at most 65,507 bytes; fragments it over IPv4 when it must. 0, or FreeBSD's errno:
+   * Sends a datagram of at most 65,507 bytes; it leaves in fragments when it must. 0, or FreeBSD's errno:
    * 40 too big, 49 no address, 51 no route, 55 no mbufs.
    */
   send(data: Uint8Array, to?: { readonly address: string; readonly port: number }): number;
@@ -143,6 +145,8 @@ export class UdpSocketObject implements UdpSocket {
   readonly #end = (): void => this.close();
   #waiting: ((d: Datagram | undefined) => void) | undefined;
   #closed = false;
+  /** Datagrams that came in fragments and found no room. */
+  #lost = 0;
   readonly port: number;
 
   constructor(v: VnetInet, o: UdpOptions) {
@@ -211,7 +215,7 @@ export class UdpSocketObject implements UdpSocket {
   }
 
   get dropped(): number {
-    return this.#closed ? 0 : this.#buffer.dropped;
+    return this.#closed ? 0 : this.#buffer.dropped + this.#lost;
   }
 
   send(data: Uint8Array, to?: { readonly address: string; readonly port: number }): number {
@@ -257,7 +261,6 @@ export class UdpSocketObject implements UdpSocket {
   join(group: string, ifnet: Ifnet): void {
     this.#assertOpen();
     const address = this.#group(group);
-    const key = formatAddress(this.#family, address);
     const on = this.#inet.open(ifnet, this.#family);
     if (this.#joined.some((m) => m.on === on && sameAddress(m.group, address))) {
       throw new SoftcError("SOFTC_INET_EXISTS", `Cannot join ${group} on ${ifnet.name}`, { state: "joined" });
@@ -265,12 +268,7 @@ export class UdpSocketObject implements UdpSocket {
     if (on.vnet !== this.#v) {
       throw refuse(`Cannot join ${group} on ${ifnet.name}`, "an interface of the vnet");
     }
-    const known = on.groups.get(key);
-    if (known !== undefined) known.count++;
-    else {
-      on.groups.set(key, { address, count: 1 });
-      this.#inet.publish(on);
-    }
+    on.groups.join(address);
     this.#joined.push({ group: address, handle: ifnet.handle, on });
   }
 
@@ -283,12 +281,8 @@ export class UdpSocketObject implements UdpSocket {
   }
 
   #drop(m: Membership): void {
-    const key = formatAddress(this.#family, m.group);
-    // The interface's data may be gone, or another interface's: then there is nothing to leave.
-    const known = m.on.gone ? undefined : m.on.groups.get(key);
-    if (known === undefined || --known.count > 0) return;
-    m.on.groups.delete(key);
-    this.#inet.publish(m.on);
+    // The interface's data may be gone, and another interface's in its place: then there is nothing to leave.
+    if (!m.on.gone) m.on.groups.leave(m.group);
   }
 
   #group(group: string): Address {
@@ -354,8 +348,9 @@ export class UdpSocketObject implements UdpSocket {
     const six = this.#family === AF.inet6;
     const end = six ? ip + 40 + at16(u8, ip + 4) : ip + at16(u8, ip + 2);
     if (arrival === ARRIVAL.error) {
-      const body = six ? ip + 40 : ip + (u8[ip]! & 15) * 4;
-      const mtu = six ? at16(u8, body + 6) : at16(u8, body + 6);
+      if (six) walk(u8, u8[ip + 6]!, ip + 40, ip + 6, end, st.upper);
+      const body = six ? st.upper.at : ip + (u8[ip]! & 15) * 4;
+      const mtu = at16(u8, body + 6);
       const from = formatAddress(this.#family, addressAt(u8, ip + (six ? 8 : 12), this.#family));
       this.error = { type: u8[body]!, code: u8[body + 1]!, mtu, from };
       return ENDED.delivered;
@@ -364,24 +359,20 @@ export class UdpSocketObject implements UdpSocket {
     const a = net.arena.a;
     const received = makeHandle(get(a, h + MBUF.rcvGen), get(a, h + MBUF.rcvIndex));
     // An IPv6 packet's UDP header may stand behind extension headers; it ends where the packet ends.
-    const udp = six ? this.#udpAt(ip, end) : ip + (u8[ip]! & 15) * 4;
+    if (six) walk(u8, u8[ip + 6]!, ip + 40, ip + 6, end, st.upper);
+    const udp = six ? st.upper.at : ip + (u8[ip]! & 15) * 4;
     const to = addressAt(u8, ip + (six ? 24 : 16), this.#family);
     const source = addressAt(u8, ip + (six ? 8 : 12), this.#family);
     return this.#put(source, to, u8.slice(udp, udp + at16(u8, udp + 4)), received);
   }
 
-  #udpAt(ip: number, end: number): number {
-    const { u8 } = this.#inet.stack;
-    let at = ip + 40;
-    for (let next = u8[ip + 6]!; next !== IPPROTO.udp && at + 8 <= end;) {
-      next = u8[at]!;
-      at += (u8[at + 1]! + 1) * 8;
+  #whole(w: Whole): number {
+    // It did not wait in the ring, which would have been full.
+    if (this.#waiting === undefined && this.#queue.length >= this.#max) {
+      this.#lost++;
+      return DROP.full;
     }
-    return at;
-  }
-
-  #whole(w: Whole): void {
-    this.#put(w.source, w.destination, w.payload.subarray(0, at16(w.payload, 4)), w.received);
+    return this.#put(w.source, w.destination, w.payload.subarray(0, at16(w.payload, 4)), w.received);
   }
 
   #put(source: Address, to: Address, udp: Uint8Array, ifnet: Handle): number {

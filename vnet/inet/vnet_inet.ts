@@ -4,6 +4,7 @@
  * @module
  */
 import { load, set, store } from "../../core/doors/arena.ts";
+import { DROP, ENDED } from "../../core/memory/counters.ts";
 import { SoftcError } from "../../core/error.ts";
 import type { Vnet } from "../../core/net/vnet.ts";
 import { AF } from "../../core/net/domain.ts";
@@ -18,8 +19,13 @@ import {
   sameAddress,
   UNSPECIFIED,
 } from "./address.ts";
-import type { AddressRow, IfInet, InetControl } from "./control.ts";
-import { RTF, SOCKET, SOCKETS, VINET } from "./layout.ts";
+import type { InetControl } from "./control.ts";
+import type { AddressRow, IfInet } from "./if_inet.ts";
+import { readGroupMessage } from "./group_messages.ts";
+import { ETHER } from "./headers.ts";
+import { at16 } from "./checksum.ts";
+import { walk } from "./extensions.ts";
+import { ARRIVAL, RTF, SOCKET, SOCKETS, VINET } from "./layout.ts";
 import { Reassembly, type Whole } from "./reassembly.ts";
 import { type RouteRow, routeWords, writeRoutes } from "./routes.ts";
 import { SocketBuffer } from "./socket.ts";
@@ -41,8 +47,8 @@ export interface SocketRow {
   readonly raddr: Address;
   readonly rport: number;
   readonly buffer: SocketBuffer;
-  /** Takes a datagram that came in fragments. */
-  readonly whole?: (w: Whole) => void;
+  /** Takes a datagram that came in fragments; answers how its life ends. */
+  readonly whole?: (w: Whole) => number;
 }
 
 const bound = new WeakMap<Vnet, VnetInet>();
@@ -58,7 +64,7 @@ export class VnetInet {
   closed = false;
   #tables = [0, 0];
   #sockets = 0;
-  #fragments: SocketBuffer | undefined;
+  #control: SocketBuffer | undefined;
   #port = 49152;
   #ident = 0;
 
@@ -103,7 +109,6 @@ export class VnetInet {
       const last = row.address[0] | ~maskWord(row.plen, 0);
       this.routes.push({ ...one, prefix: [last, 0, 0, 0], plen: 32, flags: RTF.broadcast });
     }
-    this.#openFragments();
     this.publishRoutes(family);
   }
 
@@ -236,9 +241,9 @@ export class VnetInet {
     });
   }
 
-  /** Identification of the next datagram that may be fragmented (RFC 6864). */
+  /** Identification of the next datagram that may be fragmented (RFC 6864); IPv4 takes its lower half. */
   nextIdent(): number {
-    return this.#ident = this.#ident + 1 & 0xffff;
+    return this.#ident = this.#ident + 1 >>> 0;
   }
 
   /** A parsed address as it stands in tables: a link-local one needs its zone, or the vnet's only interface. @throws {SoftcError} `SOFTC_INET_ARGUMENT` */
@@ -301,24 +306,43 @@ export class VnetInet {
     this.reassembly.close();
     const { inet } = this;
     const { a } = inet.arena;
-    for (const word of [VINET.routes, VINET.routes + 1, VINET.sockets, VINET.forwarding, VINET.fragments]) {
+    for (const word of [VINET.routes, VINET.routes + 1, VINET.sockets, VINET.forwarding, VINET.control]) {
       store(a, this.at + word, 0);
     }
     for (const t of [...this.#tables, this.#sockets]) inet.freeLater(t);
     this.#tables = [0, 0];
     this.#sockets = 0;
-    if (this.#fragments !== undefined) this.closeBuffer(this.#fragments);
+    if (this.#control !== undefined) this.closeBuffer(this.#control);
     // Its buffers are polled until they are freed.
     inet.defer(() => void inet.vnets.delete(this));
   }
 
-  #openFragments(): void {
-    if (this.#fragments !== undefined) return;
-    this.#fragments = this.openBuffer(
-      `fragments of vnet ${this.vnet.name}`,
-      (id) => this.reassembly.take(id),
+  /** Opens the way by which the data path passes on what CPU 0 does. */
+  openControl(): void {
+    if (this.#control !== undefined) return;
+    this.#control = this.openBuffer(
+      `what CPU 0 does for vnet ${this.vnet.name}`,
+      (id, arrival) =>
+        arrival < ARRIVAL.group
+          ? this.reassembly.take(id, arrival - ARRIVAL.fragment)
+          : this.#heard(id, arrival - ARRIVAL.group),
       () => 64,
     );
-    store(this.inet.arena.a, this.at + VINET.fragments, this.#fragments.block);
+    store(this.inet.arena.a, this.at + VINET.control, this.#control.block);
+  }
+
+  /** A message about groups whose checksum is right. */
+  #heard(id: number, family: number): number {
+    const { stack: st } = this.inet;
+    const ip = st.at(id) + ETHER;
+    const six = family === AF.inet6;
+    const end = ip + (six ? 40 + at16(st.u8, ip + 4) : at16(st.u8, ip + 2));
+    const { upper } = st;
+    if (six) walk(st.u8, st.u8[ip + 6]!, ip + 40, ip + 6, end, upper);
+    const body = six ? upper.at : ip + (st.u8[ip]! & 15) * 4;
+    const message = readGroupMessage(st.u8, family, body, end - body);
+    if (message === undefined) return DROP.malformed;
+    this.inet.receivedOn(id, family)?.groups.heard(message);
+    return ENDED.delivered;
   }
 }
