@@ -124,7 +124,8 @@ export class DeviceTree {
 
   /** Plugs a device in; resolves when its driver has attached, or nobody wants it. @throws {SoftcError} `SOFTC_DEV_EXISTS` */
   async plug(id: DeviceId, options: NodeOptions): Promise<DeviceNode> {
-    const node = new DeviceNode(id, options, this.#host.ifs);
+    // A frozen copy: neither who plugs it in nor a probe changes what the others see.
+    const node = new DeviceNode(Object.freeze({ ...id }), options, this.#host.ifs);
     const there = this.#nodes.get(node.name);
     if (there !== undefined) {
       throw new SoftcError("SOFTC_DEV_EXISTS", `Cannot plug in ${node.name}`, {

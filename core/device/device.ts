@@ -191,15 +191,19 @@ export class Device implements IfDevice {
 
   /** Tells every part that the device is gone: signals abort. */
   unplugged(): void {
-    for (const k of new Set([...this.cpus, this.spec.home])) this.#control.post(k, MAIL.unplug, this.index);
+    for (const k of new Set([...this.cpus, this.spec.home])) {
+      this.#control.post(k, MAIL.unplug, this.index, this.born);
+    }
   }
 
   /** Asks every CPU for the driver's own counters. */
   async refreshCounters(): Promise<Record<string, number>> {
     await Promise.all(
-      this.cpus.map(async (k) =>
-        this.counted(k, await this.#ask(k, MAIL.inspect, "counters") as Record<string, number>)
-      ),
+      this.cpus.map(async (k) => {
+        const counts = await this.#ask(k, MAIL.inspect, "counters", "", this.born);
+        // None, or 0 by mail, from a CPU where it has ended: what it counted came with its close.
+        if (typeof counts === "object") this.counted(k, counts as Record<string, number>);
+      }),
     );
     return this.counters;
   }

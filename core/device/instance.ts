@@ -11,7 +11,7 @@ import { MAIL } from "../cpu/mailbox.ts";
 import { add, get, hookEntry, load, set, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { CLUSTER, HEADROOM, IFNET, MBUF } from "../memory/arena.ts";
-import { type Batch, PacketBatch } from "../memory/batch.ts";
+import { type Batch, ERRNO, PacketBatch } from "../memory/batch.ts";
 import { BORN, DROP, type DropReason, ENDED } from "../memory/counters.ts";
 import { type Mbuf, OWNER, ownerWord } from "../memory/mbuf.ts";
 import { IFF, LINK_STATE } from "../net/flags.ts";
@@ -134,7 +134,8 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   transmit(b: PacketBatch, queue: number): number {
     const n = b.n;
     if (!this.open || this.faulted) {
-      b.endFrom(0, this.faulted ? DROP.fault : DROP.detached, "output (dropped)");
+      b.lost = b.endFrom(0, this.faulted ? DROP.fault : DROP.detached, "output (dropped)");
+      b.errno = ERRNO.ENXIO;
       return n;
     }
     const { cpu } = this.net;
@@ -164,7 +165,8 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
       b.endTo(taken, ENDED.wire, "transmit (accepted)");
     } catch (e) {
       taken = n;
-      this.#endFault(b);
+      b.lost = this.#endFault(b);
+      b.errno = ERRNO.ENXIO;
       this.fault("transmit", e);
     } finally {
       cpu.hooks--;
@@ -345,11 +347,12 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
     return b;
   }
 
-  #endFault(b: PacketBatch): void {
+  #endFault(b: PacketBatch): number {
     try {
-      b.endFrom(0, DROP.fault, "output (dropped)");
+      return b.endFrom(0, DROP.fault, "output (dropped)");
     } catch {
       // What the driver freed behind the batch's back stays as it is: the ledger shows it.
+      return 0;
     }
   }
 }

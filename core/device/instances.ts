@@ -54,14 +54,13 @@ export class Instances {
     cpu.on(MAIL.flush, (m) => this.#flush(m.a));
     cpu.on(MAIL.purge, (m) => this.#purge(m.a));
     cpu.on(MAIL.drain, () => this.callbacks.drain());
-    cpu.on(MAIL.inspect, (m) => ({ ...this.#instances.get(m.a)?.counts }));
-    cpu.on(
-      MAIL.unplug,
-      (m) =>
-        void this.#instances.get(m.a)?.scope.abort(
-          new SoftcError("SOFTC_DEV_GONE", "The device was unplugged"),
-        ),
-    );
+    cpu.on(MAIL.inspect, (m) => {
+      const i = this.#occupant(m.a, m.b);
+      return i === undefined ? undefined : { ...i.counts };
+    });
+    cpu.on(MAIL.unplug, (m) => {
+      this.#occupant(m.a, m.b)?.scope.abort(new SoftcError("SOFTC_DEV_GONE", "The device was unplugged"));
+    });
   }
 
   /** Instances that this CPU has. */
@@ -88,6 +87,12 @@ export class Instances {
       );
     }
     return d;
+  }
+
+  /** The instance at a slot, if it is still that one: who asks may not have heard that it went. */
+  #occupant(index: number, born: number): LocalInstance | undefined {
+    const i = this.#instances.get(index);
+    return i?.born === born ? i : undefined;
   }
 
   #of(index: number): LocalInstance {

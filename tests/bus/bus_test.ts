@@ -1,10 +1,20 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { setImmediate } from "node:timers";
-import { boot, ifCloneCreate, type Ifnet, ifVmove, type Kernel, vnetCreate, vnetDestroy } from "../../mod.ts";
+import {
+  boot,
+  ifCloneCreate,
+  type Ifnet,
+  ifVmove,
+  type Kernel,
+  pktgen,
+  vnetCreate,
+  vnetDestroy,
+} from "../../mod.ts";
 import { poll } from "../helpers/leaks.ts";
 import type { Plug } from "./plugins/nic.ts";
 
 const NICS = new URL("./plugins/nic.ts", import.meta.url);
+const BUSY = new URL("./plugins/busy.ts", import.meta.url);
 const CERTAIN = new URL("./plugins/certain.ts", import.meta.url);
 
 /** Runs with a kernel that is shut down afterwards, and nothing may leak. */
@@ -29,7 +39,7 @@ function gate(): { promise: Promise<void>; open: () => void } {
   return { promise, open };
 }
 
-Deno.test("the highest bid of the matching drivers wins, and explain() says why", () =>
+Deno.test("[B57] the highest bid of the matching drivers wins, and explain() says why", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);
     const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
@@ -51,7 +61,7 @@ Deno.test("the highest bid of the matching drivers wins, and explain() says why"
     assertEquals(k.devices.list().length, 2);
   }));
 
-Deno.test("a driver that answers 0 ends the looking", () =>
+Deno.test("[B57] a driver that answers 0 ends the looking", () =>
   withKernel(async (k) => {
     await k.modules.load(CERTAIN);
     await k.modules.load(NICS);
@@ -78,12 +88,21 @@ Deno.test("a place on a bus holds one device", () =>
     await assertRejects(() => k.devices.plug({ bus: "test", address: "1" }), Error, "SOFTC_DEV_EXISTS");
   }));
 
-Deno.test("a driver may refuse detach(), never unplug()", () =>
+Deno.test("[B59 B60] a driver may refuse detach(), and goes on as before; never unplug()", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);
     const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1, veto: 1 });
     await assertRejects(() => k.devices.detach(d), Error, "I am needed");
     assertEquals(d.state, "attached");
+    // It works as before, and may be asked again.
+    const i = d.ifnets[0]!;
+    await i.up();
+    const g = await pktgen({ vnet: k.vnet0, ifnet: i, count: 100, frame: new Uint8Array(64) });
+    assert(await poll(() => i.counters.opackets === 100, 5000));
+    await g.stop();
+    await i.set({ mtu: 1400 });
+    await assertRejects(() => k.devices.detach(d), Error, "I am needed");
+    assertEquals([d.driver, i.state, k.resolve(i.handle)], ["plain", "attached", "live"]);
     await k.devices.unplug(d);
     assertEquals([d.state, k.ifnets.length, k.devices.list().length], ["gone", 0, 0]);
     const soft = await k.devices.plug({ bus: "test", address: "1", vendor: 1 });
@@ -93,7 +112,7 @@ Deno.test("a driver may refuse detach(), never unplug()", () =>
     assertEquals(soft.state, "attached");
   }));
 
-Deno.test("unplug of a running device: its transfers fail first, then the signal, then stop and destroy", () =>
+Deno.test("[B60] unplug of a running device: its transfers fail first, then the signal, then stop and destroy", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);
     const resource = plug();
@@ -104,6 +123,63 @@ Deno.test("unplug of a running device: its transfers fail first, then the signal
     await second;
     assertEquals(resource.log, ["attach", 'set {"up":true}', "unplugged", "abort", "stop", "destroy"]);
     assertEquals(k.ifnets, []);
+  }));
+
+Deno.test("[B60] unplug in full traffic leaves no timer, task, interrupt, callback or buffer of the driver behind", () =>
+  withKernel(async (k) => {
+    await k.modules.load(BUSY);
+    const idle = k.inspect();
+    const log: string[] = [];
+    const resource = { log, unplugged: () => void log.push("unplugged") };
+    const d = await k.devices.plug({ bus: "busy", address: "1" }, { resource });
+    const i = d.ifnets[0]!;
+    await assertRejects(() => k.devices.detach(d), Error, "SOFTC_DEV_BUSY");
+    await i.up();
+    const g = await pktgen({ vnet: k.vnet0, ifnet: i, frame: new Uint8Array(64) });
+    const all = ["timer", "interrupt", "callback"];
+    assert(await poll(() => all.every((l) => log.includes(l)), 5000), log.slice(0, 20).join());
+    const before = log.length;
+    await k.devices.unplug(d);
+    const end = log.slice(before).filter((l) => !all.includes(l));
+    assertEquals(end.toSorted(), ["destroy", "stop", "task ends", "unplugged"]);
+    assertEquals([end[0], end.at(-1)], ["unplugged", "destroy"]);
+    assertEquals([log.at(-1), d.state, i.state, i.why()], ["destroy", "gone", "freed", []]);
+    const length = log.length;
+    for (let n = 0; n < 5; n++) {
+      await k.ledger();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await g.stop();
+    assertEquals(log.length, length, log.slice(length).join());
+    assertEquals(k.inspect(), idle);
+    assertEquals((await k.ledger()).live, []);
+  }, 2));
+
+Deno.test("a device that nobody drives any more is pulled out: the slot's next interface does not hear of it", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const [first, second] = [plug(), plug()];
+    const one = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource: first });
+    const [{ index }] = one.ifnets as [Ifnet];
+    await k.devices.detach(one);
+    const two = await k.devices.plug({ bus: "test", address: "2", vendor: 1 }, { resource: second });
+    assertEquals(two.ifnets[0]!.index, index);
+    await k.devices.unplug(one);
+    assertEquals([first.log.at(-1), second.log], ["unplugged", ["attach"]]);
+  }));
+
+Deno.test("[B57] nothing that a probe did to what it was given reaches another probe or attach", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const id = { bus: "test", address: "1", vendor: 3, veto: 0 };
+    const d = await k.devices.plug(id);
+    assertEquals(d.driver, "after");
+    assert(k.devices.explain(d).some((line) => line.startsWith("meddler: probe threw")), "its id is its own");
+    Object.assign(id, { address: "9", veto: 1 });
+    assertEquals([d.name, d.id.veto, d.id.vendor], ["test:1", 0, 3]);
+    await k.devices.detach(d);
+    await k.devices.unplug(d);
+    assertEquals(k.devices.list(), []);
   }));
 
 Deno.test("unplug during attach unwinds it: nobody ever finds the interface", () =>

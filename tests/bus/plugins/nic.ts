@@ -1,5 +1,5 @@
 /** A driver for the bus tests: what it does is told by the device's id. */
-import { defineDriver, type Dev, type DeviceId } from "../../../core/device/mod.ts";
+import { defineDriver, type Dev, type DeviceId, type Match } from "../../../core/device/mod.ts";
 
 /** What a live device of the tests is. */
 export interface Plug {
@@ -8,12 +8,14 @@ export interface Plug {
   gate?: Promise<void>;
 }
 
-function nic(name: string, bid?: number | (() => number)) {
+const MATCH: readonly Match[] = [{ bus: "test", vendor: 1 }, { bus: "test", vendor: 2, product: 7 }];
+
+function nic(name: string, bid?: number | ((id: DeviceId) => number), match: readonly Match[] = MATCH) {
   return defineDriver({
     name,
     api: 1,
-    match: [{ bus: "test", vendor: 1 }, { bus: "test", vendor: 2, product: 7 }],
-    ...(bid === undefined ? {} : { probe: (_id: DeviceId) => typeof bid === "number" ? bid : bid() }),
+    match,
+    ...(bid === undefined ? {} : { probe: (id: DeviceId) => typeof bid === "number" ? bid : bid(id) }),
     async attach(dev: Dev) {
       const plug = dev.resource as Plug | undefined;
       plug?.log.push("attach");
@@ -42,6 +44,8 @@ export default {
   drivers: [
     nic("plain"),
     nic("low", -40),
+    nic("meddler", (id) => (id as unknown as { veto: number }).veto = -1, [{ bus: "test", vendor: 3 }]),
+    nic("after", (id) => id.veto === 0 ? -5 : 1, [{ bus: "test", vendor: 3 }]),
     nic("nay", 6),
     nic("broken", () => {
       throw new Error("oops");
