@@ -68,6 +68,8 @@ export class PacketBatch implements Batch {
   gone = 0;
   /** `setCsum` was called: some packet's checksum may be partial. */
   csums = false;
+  /** Packets that were given to a driver and dropped, because it failed. */
+  lost = 0;
 
   constructor(readonly pool: Pool) {}
 
@@ -214,6 +216,7 @@ export class PacketBatch implements Batch {
     this.gone = 0;
     this.errno = 0;
     this.csums = false;
+    this.lost = 0;
     this.index = index;
     this.freeAs = freeAs;
     this.freeSite = site;

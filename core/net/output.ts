@@ -49,7 +49,8 @@ export function ringAt(rings: number, ringSize: number, cpus: number, queue: num
 
 /**
  * Sends a batch through an interface that was looked up in this section. Consumes every packet, accepted or
- * not; `b.errno` says why some were refused (ENETDOWN, ENXIO, ENOBUFS), and each refusal is counted by reason.
+ * not; `b.errno` says why some were refused: ENETDOWN (not UP), ENOBUFS (full), ENXIO (its driver failed). Each
+ * refusal is counted by reason.
  *
  * @param flow packets of one flow keep their order; queues are chosen by it
  * @returns packets accepted
@@ -75,6 +76,7 @@ export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number
   const a = arena.a;
   const at = arena.ifnetAt(p);
   b.errno = ERRNO.OK;
+  b.lost = 0;
   if ((get(a, at + IFNET.flags) & IFF.UP) === 0) return refuse(net, p, b, DROP.down, ERRNO.ENETDOWN);
   if (b.csums) settleCsums(net, p, b);
   if (get(a, at + IFNET.taps) !== 0) tapBatch(net, p, b, "out");
@@ -83,7 +85,7 @@ export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number
     ? direct(net, p, b)
     : queued(net, p, at, b, queues === 1 ? 0 : (flow >>> 0) % queues);
   if (net.backlog.length > 0) runBacklog(net);
-  return accepted;
+  return accepted - b.lost;
 }
 
 /** Before packets leave through an interface: nothing that was checked elsewhere stays trusted, and what it cannot complete is. */
@@ -146,6 +148,11 @@ function transmit(net: Net, p: number, b: PacketBatch, queue: number): number {
   const bytes = bytesFrom(net, b, 0);
   const taken = gate.transmit(b, queue);
   cpu.counters.count(WORK.handled, taken);
+  if (b.lost > 0) {
+    f[c + IFC.oqdrops]! += b.lost;
+    f[c + IFC.opackets]! += taken - b.lost;
+    return taken;
+  }
   f[c + IFC.opackets]! += taken;
   f[c + IFC.obytes]! += taken === n ? bytes : bytes - bytesFrom(net, b, taken);
   return taken;
