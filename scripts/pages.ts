@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { behavioursPage } from "./behaviours.ts";
 import { dropsPage } from "./drops.ts";
 import { errorsPage } from "./errors.ts";
 import { page as statesPage } from "./states.ts";
@@ -12,6 +13,7 @@ export const PAGES: Readonly<Record<string, () => string>> = {
   "states.md": statesPage,
   "errors.md": errorsPage,
   "drops.md": dropsPage,
+  "behaviours.md": behavioursPage,
 };
 
 /** Names of pages in docs/ that are not what the code says. */

@@ -69,7 +69,7 @@ Deno.test("argument 1: a record runs over 2^31 without harm", async () => {
   }
 });
 
-Deno.test("argument 3: a grace period waits for the sections that are open, not for later ones", async () => {
+Deno.test("[B34] argument 3: a grace period waits for the sections that are open, not for later ones", async () => {
   const arena = smallArena();
   const [e0, e1] = [new Epoch(arena, 0), new Epoch(arena, 1)];
   const { grace, go } = graceOf(arena);
@@ -161,7 +161,7 @@ Deno.test("an opener's name that is longer than its record is cut, not written p
   });
 });
 
-Deno.test("argument 9: callbacks run outside sections, oldest first, after a grace period of their own", async () => {
+Deno.test("[B36 B38] argument 9: callbacks run outside sections, oldest first, after a grace period of their own", async () => {
   await withCleanKernel({ cpus: 2 }, async ({ k, own }) => {
     const log: string[] = [];
     let [queuedAt, ranAt] = [0, 0];
@@ -198,7 +198,7 @@ Deno.test("a callback that throws is reported, and the next ones run", async () 
   });
 });
 
-Deno.test("a section is synchronous: a promise is refused, and its section is closed", async () => {
+Deno.test("[B31] a section is synchronous: a promise is refused, and its section is closed", async () => {
   await withCleanKernel({}, ({ k, own }) => {
     const asynchronous = (() => Promise.resolve(1)) as unknown as (s: Section) => number;
     assertEquals(assertThrows(() => k.section(asynchronous), SoftcError).code, "SOFTC_EPOCH_ASYNC");
@@ -210,7 +210,7 @@ Deno.test("a section is synchronous: a promise is refused, and its section is cl
   });
 });
 
-Deno.test("waiting inside a section is refused, never a hang", async () => {
+Deno.test("[B32] waiting inside a section is refused, never a hang", async () => {
   await withCleanKernel({}, async ({ k }) => {
     const inside: Promise<unknown>[] = [];
     k.section(() => {

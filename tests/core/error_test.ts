@@ -227,7 +227,7 @@ Deno.test("an arena too full for an interface refuses it and gives back what it 
   });
 });
 
-Deno.test("a structural call from inside a hook or a section is refused, never a deadlock", async () => {
+Deno.test("[B33] a structural call from inside a hook or a section is refused, never a deadlock", async () => {
   resetScript();
   await withCleanKernel({}, async ({ k }) => {
     await k.modules.load(plugin("script"));

@@ -115,7 +115,7 @@ Deno.test("a cross-connected interface sends on what it receives, in the same vn
     assertEquals((await k.ledger()).dropped, { gone: 3, nosocket: 2 });
   }));
 
-Deno.test("what was queued for another CPU before its interface moved is dropped, never re-attributed", async () =>
+Deno.test("[B49 B55] what was queued for another CPU before its interface moved is dropped, never re-attributed", async () =>
   void await withLoopback(2, async (bench, lo) => {
     const { k } = bench;
     const v = await vnetCreate(k.vnet0, "v");

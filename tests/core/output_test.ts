@@ -66,7 +66,7 @@ Deno.test("run to completion: the caller's CPU calls transmit before ifOutput re
     await Promise.resolve();
   }));
 
-Deno.test("through a ring: another CPU's driver gets every packet, in the order of each flow", async () => {
+Deno.test("[B54] through a ring: another CPU's driver gets every packet, in the order of each flow", async () => {
   const report = await withCleanKernel({ cpus: 2 }, async ({ k }) => {
     await k.modules.load(plugin("slow"));
     const i = await make(k, "slow", { cpu: 1 });
@@ -85,7 +85,7 @@ Deno.test("through a ring: another CPU's driver gets every packet, in the order 
   assertEquals([report.ended.wire, report.dropped, report.perCpu[1]], [8000, {}, 8000]);
 });
 
-Deno.test("a down interface refuses: ENETDOWN, counted, and nothing reaches the driver", async () =>
+Deno.test("[B51] a down interface refuses: ENETDOWN, counted, and nothing reaches the driver", async () =>
   void await scripted({}, async ({ k }, i) => {
     let calls = 0;
     script.transmit = (b) => {
@@ -100,7 +100,7 @@ Deno.test("a down interface refuses: ENETDOWN, counted, and nothing reaches the 
     assertEquals(send(k.vnet0, i, frames(3)).accepted, 3);
   }));
 
-Deno.test("a full ring drops what does not fit: ENOBUFS, counted, and nothing throws", async () =>
+Deno.test("[B52] a full ring drops what does not fit: ENOBUFS, counted, and nothing throws", async () =>
   void await scripted({}, async ({ k }, i) => {
     let room = 0;
     script.transmit = (b) => {
@@ -126,7 +126,7 @@ Deno.test("a driver on every CPU has no ring: what it does not take is dropped a
   assertEquals([report.ended.wire, report.dropped], [5, { full: 5 }]);
 });
 
-Deno.test("partial accept and txWake lose nothing and keep the order, on the driver's CPU and on another", async () => {
+Deno.test("[B53 B54] partial accept and txWake lose nothing and keep the order, on the driver's CPU and on another", async () => {
   for (const cpu of [0, 1]) {
     await withCleanKernel({ cpus: 2 }, async ({ k }) => {
       await k.modules.load(plugin("slow"));
@@ -145,7 +145,7 @@ Deno.test("partial accept and txWake lose nothing and keep the order, on the dri
   }
 });
 
-Deno.test("while packets wait in the ring, the driver's own CPU queues behind them", async () =>
+Deno.test("[B53 B54] while packets wait in the ring, the driver's own CPU queues behind them", async () =>
   void await scripted({}, async ({ k }, i) => {
     const got: number[] = [];
     let room = 2;
@@ -164,7 +164,7 @@ Deno.test("while packets wait in the ring, the driver's own CPU queues behind th
     assertEquals(got, [0, 1, 2, 3, 4, 5]);
   }));
 
-Deno.test("packets that were queued before a move are dropped as moved, never sent in the other vnet", async () =>
+Deno.test("[B49] packets that were queued before a move are dropped as moved, never sent in the other vnet", async () =>
   void await scripted({}, async ({ k }, i) => {
     const b = await vnetCreate(k.vnet0, "b");
     const got: number[] = [];
@@ -183,7 +183,7 @@ Deno.test("packets that were queued before a move are dropped as moved, never se
     assertEquals([got, (await k.ledger()).dropped], [[100, 101, 102], { moved: 10 }]);
   }));
 
-Deno.test("the stamp is the barrier: a consumer that meets old entries drops them without any purge", async () =>
+Deno.test("[B49] the stamp is the barrier: a consumer that meets old entries drops them without any purge", async () =>
   void await scripted({}, async ({ k, own }, i) => {
     const { net } = own.parts;
     const got: number[] = [];
@@ -223,7 +223,7 @@ Deno.test("stale and valid entries in one ring: the valid ones are sent", async 
     assertEquals([got, (await k.ledger()).dropped], [[2], { moved: 2 }]);
   }));
 
-Deno.test("what waits in a queue is purged and counted when the interface is detached", async () =>
+Deno.test("[B18] what waits in a queue is purged and counted when the interface is detached", async () =>
   void await scripted({}, async ({ k }, i) => {
     script.transmit = () => 0;
     send(k.vnet0, i, frames(12));

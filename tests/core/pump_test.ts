@@ -43,7 +43,7 @@ Deno.test("idle CPUs are asleep: no processor time, few wake-ups", async () => {
   assertEquals(report.dropped, { nosocket: 8 });
 });
 
-Deno.test("a CPU that sleeps wakes for mail and for packets at once, not when its nap ends", async () => {
+Deno.test("[B53] a CPU that sleeps wakes for mail and for packets at once, not when its nap ends", async () => {
   await withCleanKernel({ cpus: 2 }, async ({ k, own }) => {
     await k.modules.load(plugin("slow"));
     const [i] = await ifCloneCreate(k.vnet0, "slow", { cpu: 1 });

@@ -23,7 +23,7 @@ function withLoopback(o: { cpus?: number; debug?: boolean }, body: (b: Bench, lo
 
 const seq = (p: TapPacket): number => new DataView(p.bytes.buffer, p.bytes.byteOffset).getUint32(FLOW_AT + 4);
 
-Deno.test("a tap sees each packet once in each direction, with its bytes, length and CPU", async () => {
+Deno.test("[B56] a tap sees each packet once in each direction, with its bytes, length and CPU", async () => {
   const report = await withLoopback({ cpus: 2 }, async ({ k }, lo) => {
     await lo.set({ dispatch: 1 });
     const got: TapPacket[] = [];
@@ -71,7 +71,7 @@ Deno.test("copies that find no room are not made, only counted: the packet itsel
     assertEquals([seen, tap.missed, (await k.ledger()).dropped], [512, 688, {}]);
   }));
 
-Deno.test("taps come and go at full traffic on every CPU, and nothing freed is touched", async () => {
+Deno.test("[B56] taps come and go at full traffic on every CPU, and nothing freed is touched", async () => {
   const report = await withLoopback({ cpus: 2, debug: true }, async ({ k }, lo) => {
     const gen = await pktgen({ vnet: k.vnet0, ifnet: lo, frame: udpFrame(), batch: 8 });
     let seen = 0;

@@ -22,7 +22,7 @@ import { AFDATA } from "../../vnet/inet/domain.ts";
 import { inetAddress, inetForwarding, inetRoute, ping, udpOpen } from "../../vnet/mod.ts";
 import { kernel, link, until, vnets } from "./kit.ts";
 
-Deno.test("behaviours 14, 15: afdata that a section found stays valid to its end, while the interface is detached (R01, R02)", () =>
+Deno.test("[B14 B15] afdata that a section found stays valid to its end, while the interface is detached (R01, R02)", () =>
   kernel({ debug: true }, async (k) => {
     const [a, b] = await vnets(k, "a", "b") as [Vnet, Vnet];
     const [x] = await link(a, b);
@@ -46,7 +46,7 @@ Deno.test("behaviours 14, 15: afdata that a section found stays valid to its end
     await detached;
   }));
 
-Deno.test("behaviour 16: an interface that is found by name, index or event has its afdata", () =>
+Deno.test("[B16] an interface that is found by name, index or event has its afdata", () =>
   kernel({ debug: true }, async (k) => {
     const { arena, events } = ownKernel(k);
     const seen: number[] = [];
@@ -63,7 +63,7 @@ Deno.test("behaviour 16: an interface that is found by name, index or event has 
     assert(seen.every((block) => block > 0));
   }));
 
-Deno.test("behaviours 50, 51: output through an interface that is down or gone consumes the packet and counts it (R03)", () =>
+Deno.test("[B50 B51] output through an interface that is down or gone consumes the packet and counts it (R03)", () =>
   kernel({ debug: true }, async (k) => {
     const [a, r, b] = await vnets(k, "a", "r", "b") as [Vnet, Vnet, Vnet];
     const [a0, r0] = await link(a, r);
@@ -99,7 +99,7 @@ Deno.test("behaviours 50, 51: output through an interface that is down or gone c
     socket.close();
   }));
 
-Deno.test("behaviour 55: what names a received packet's interface is weak: it resolves to what became of it (R04, R05)", () =>
+Deno.test("[B55] what names a received packet's interface is weak: it resolves to what became of it (R04, R05)", () =>
   kernel({ debug: true }, async (k) => {
     const [a, b] = await vnets(k, "a", "b") as [Vnet, Vnet];
     const [x, y] = await link(a, b);

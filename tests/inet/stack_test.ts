@@ -204,7 +204,7 @@ Deno.test("an address that is being tried is not used, and is when nobody object
     assertEquals((await ping(b, "fd00::1")).received, 1);
   }));
 
-Deno.test("behaviour 27: an address whose interface goes while it is tried is refused, and its timer with it", () =>
+Deno.test("[B27] an address whose interface goes while it is tried is refused, and its timer with it", () =>
   kernel({ clock: "virtual" }, async (k) => {
     const [a, b] = await vnets(k, "a", "b") as [Vnet, Vnet];
     const [x] = await link(a, b);

@@ -87,7 +87,7 @@ for (const cpus of [1, 2]) {
       assert(n > 20 && b0.counters.ipackets > b);
     }));
 
-  Deno.test(`behaviour 49: the way out moves between vnets under forwarding: nothing leaves under the other vnet (${cpus} CPU)`, () =>
+  Deno.test(`[B49] the way out moves between vnets under forwarding: nothing leaves under the other vnet (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, b, r1, b0 }) => {
       let now = r1;
       const n = await rounds(800, async () => {
@@ -102,7 +102,7 @@ for (const cpus of [1, 2]) {
       assert(n > 3, `${n} moves`);
     }));
 
-  Deno.test(`behaviours 14, 15: the way out is destroyed and made again under forwarding (${cpus} CPU)`, () =>
+  Deno.test(`[B14 B15] the way out is destroyed and made again under forwarding (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, b, b0 }) => {
       await ifCloneDestroy(b0);
       const n = await rounds(800, async () => {

@@ -21,7 +21,7 @@ function ways(k: KernelObject): Record<string, boolean> {
   };
 }
 
-Deno.test("publication is last: while attach and open run, nobody finds it (R15)", async () => {
+Deno.test("[B16] publication is last: while attach and open run, nobody finds it (R15)", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe, noteEvents, journal }) => {
     const { gates } = await probe();
     noteEvents();
@@ -46,7 +46,7 @@ Deno.test("publication is last: while attach and open run, nobody finds it (R15)
   });
 });
 
-Deno.test("afdata, fields and rings are in place when the arrival is told (X1)", async () => {
+Deno.test("[B16] afdata, fields and rings are in place when the arrival is told (X1)", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const seen: number[] = [];
@@ -97,7 +97,7 @@ const failures: readonly (readonly [string, string, object, readonly string[]])[
 ];
 
 for (const [what, cloner, options, hooks] of failures) {
-  Deno.test(`a failed attach unwinds exactly: ${what}`, async () => {
+  Deno.test(`[B58] a failed attach unwinds exactly: ${what}`, async () => {
     await withKernel({ cpus: 2 }, async ({ k, probe, journal, clear, noteEvents }) => {
       await probe();
       const before = snapshot(k);

@@ -61,7 +61,7 @@ Deno.test("a pair is made as one and destroyed as one, by either end, wherever t
   });
 });
 
-Deno.test("two destroyers: one wins, the other gets ENXIO (behaviour 21, R09)", async () => {
+Deno.test("[B21] two destroyers: one wins, the other gets ENXIO (R09)", async () => {
   await withKernel({}, async ({ k }) => {
     await builtin(k);
     const [a, b] = await ifCloneCreate(k.vnet0, "epair");

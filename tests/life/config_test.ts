@@ -9,7 +9,7 @@ function flag(k: KernelObject, i: Ifnet, bit: keyof typeof IFF): boolean {
   return (k.arena.a[k.arena.ifnetAt(i.index) + IFNET.flags]! & IFF[bit]) !== 0;
 }
 
-Deno.test("up: driver, flag, listeners; down: listeners, flag, driver (behaviours 28, 29)", async () => {
+Deno.test("[B28 B29] up: driver, flag, listeners; down: listeners, flag, driver", async () => {
   await withKernel({}, async ({ k, probe, journal, clear, note }) => {
     const { gates } = await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe");
@@ -38,7 +38,7 @@ Deno.test("up: driver, flag, listeners; down: listeners, flag, driver (behaviour
   });
 });
 
-Deno.test("a driver that refuses a change rolls it back: UP, MTU, promisc", async () => {
+Deno.test("[B30] a driver that refuses a change rolls it back: UP, MTU, promisc", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe, faults }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe", { cpu: 1, options: { fail: ["set"] } });
@@ -95,7 +95,7 @@ Deno.test("a name is taken once: rename answers EEXIST, and what cannot be a nam
   });
 });
 
-Deno.test("promisc and allmulti are counted: only 0 to 1 and 1 to 0 reach the driver (behaviour 30)", async () => {
+Deno.test("[B30] promisc and allmulti are counted: only 0 to 1 and 1 to 0 reach the driver", async () => {
   await withKernel({}, async ({ k, probe, journal, clear }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe");

@@ -34,7 +34,7 @@ Deno.test("ifDetach goes in the stated order, across CPUs", async () => {
   });
 });
 
-Deno.test("ifDetach is idempotent: concurrent and later callers get the same promise, hooks run once", async () => {
+Deno.test("[B19] ifDetach is idempotent: concurrent and later callers get the same promise, hooks run once", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe, journal }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probes");
@@ -48,7 +48,7 @@ Deno.test("ifDetach is idempotent: concurrent and later callers get the same pro
   });
 });
 
-Deno.test("detaching what was never attached throws, with its state", async () => {
+Deno.test("[B19] detaching what was never attached throws, with its state", async () => {
   await withKernel({}, async ({ k, probe }) => {
     const { gates } = await probe();
     const opening = gate();
@@ -63,7 +63,7 @@ Deno.test("detaching what was never attached throws, with its state", async () =
   });
 });
 
-Deno.test("a detach under traffic on two CPUs loses nothing, and no hook runs when it resolves", async () => {
+Deno.test("[B23] a detach under traffic on two CPUs loses nothing, and no hook runs when it resolves", async () => {
   await withKernel({ cpus: 2, debug: false }, async ({ k, probe }) => {
     await probe();
     for (const cloner of ["probe", "probes"]) {
@@ -85,7 +85,7 @@ Deno.test("a detach under traffic on two CPUs loses nothing, and no hook runs wh
   });
 });
 
-Deno.test("counters stay readable and constant after detach, also when the slot has a new occupant", async () => {
+Deno.test("[B23] counters stay readable and constant after detach, also when the slot has a new occupant", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     discard(k.vnet0);

@@ -33,11 +33,17 @@ async function drain(s: Subscription): Promise<KernelEvent[]> {
 const text = (e: Snapshot | KernelEvent): string =>
   e.type === "snapshot" ? "snapshot" : `${e.type} ${e.name}${e.vnet === undefined ? "" : ` in ${e.vnet}`}`;
 
-Deno.test("events of one interface come in the stated order, across a move", async () => {
+Deno.test("[B17] events of one interface come in the stated order, across a move", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe }) => {
     await probe();
     const b = await vnetCreate(k.vnet0, "b");
     const s = k.subscribe();
+    const when: unknown[] = [];
+    k.events.listen((e) => {
+      if (e.type !== "arrival" && e.type !== "departure") return;
+      const linked = k.vnets.some((v) => v.ifnets.some((x) => x.handle === e.handle));
+      when.push([e.type, linked, k.resolve(e.handle!) === "live"]);
+    });
     const [i] = await ifCloneCreate(k.vnet0, "probe");
     await i.up();
     await i.set({ name: "wan", mtu: 1400 });
@@ -59,6 +65,8 @@ Deno.test("events of one interface come in the stated order, across a move", asy
       "freed wan",
       "vnet gone b",
     ]);
+    const once = [["arrival", true, true], ["departure", false, false]];
+    assertEquals(when, [...once, ...once], "arrival after link, departure after unlink");
     const [first] = events;
     assertEquals(events.map((e) => e.seq - first!.seq), events.map((_, n) => n), "one sequence, no gap");
     assertEquals(new Set(events.slice(0, 6).map((e) => e.handle)), new Set([i.handle]));
@@ -66,7 +74,7 @@ Deno.test("events of one interface come in the stated order, across a move", asy
   });
 });
 
-Deno.test("nothing of an interface comes after its departure but that it is freed, under churn", async () => {
+Deno.test("[B17] nothing of an interface comes after its departure but that it is freed, under churn", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe }) => {
     await probe();
     const b = await vnetCreate(k.vnet0, "b");
@@ -99,7 +107,7 @@ Deno.test("nothing of an interface comes after its departure but that it is free
   });
 });
 
-Deno.test("link changes are told while attached, and ignored before and after (behaviour 26)", async () => {
+Deno.test("[B26] link changes are told while attached, and ignored before and after", async () => {
   await withKernel({}, async ({ k }) => {
     await k.modules.load("softc:epair");
     const s = k.subscribe();

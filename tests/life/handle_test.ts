@@ -13,6 +13,7 @@ import {
   parseHandle,
   vnetCreate,
 } from "../../mod.ts";
+import { IFNET } from "../../core/memory/arena.ts";
 import { GENCNT_END, handleGencnt, makeHandle } from "../../core/net/handle.ts";
 import { codeOf, codeThrown, gate, setGencnt, withKernel } from "./rig.ts";
 
@@ -58,28 +59,39 @@ Deno.test("a handle answers live, moving, moved, detached, gone, reused, unknown
   });
 });
 
-Deno.test("gencnt is odd when attached, even when not; A to B to A is +4, so a stored handle does not live again", async () => {
+Deno.test("[B2 B3] gencnt is odd when attached, even when not; A to B to A is +4, so a stored handle does not live again", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const b = await vnetCreate(k.vnet0, "b");
     const [i] = await ifCloneCreate(k.vnet0, "probe");
     const gencnt = (): number => k.arena.a[k.arena.ifnetAt(i.index)]!;
     const first = gencnt();
-    assertEquals(first & 1, 1);
+    assertEquals([first & 1, handleGencnt(i.handle)], [1, first]);
+    const seen: number[] = [];
+    k.events.listen(() => void seen.push(gencnt() - first));
     let at: Ifnet = i;
     for (const [n, to] of [b, k.vnet0].entries()) {
       at = (await ifVmove(at, to)).ifnet;
       assertEquals([gencnt(), at.index], [first + 2 * (n + 1), i.index]);
+      assertEquals(handleGencnt(at.handle), gencnt());
     }
     assertEquals(gencnt(), first + 4);
     assertEquals(k.vnet0.section((s) => ifnetByHandle(s, i.handle)), undefined);
     assertEquals(k.vnet0.section((s) => ifnetByHandle(s, at.handle)) as number | undefined, i.index);
+    const ref = k.vnet0.section((s) => ifnetByIndexRef(s, at.index))!;
     await ifCloneDestroy(at);
-    assertEquals(gencnt(), first + 5);
+    assertEquals([gencnt(), at.state], [first + 5, "dead"]);
+    ifRele(ref);
+    await k.control.grace.wait();
+    assertEquals([gencnt(), at.state], [first + 5, "freed"], "a free changes nothing");
+    await codeOf(ifCloneCreate(k.vnet0, "probe", { options: { fail: ["attach"] } }));
+    assertEquals(gencnt(), first + 5, "nor does an attach that fails");
+    // Departure, arrival, twice; departure, freed.
+    assertEquals(seen, [1, 2, 3, 4, 5, 5]);
   });
 });
 
-Deno.test("a slot that is reused goes on counting: an old handle never names the new occupant", async () => {
+Deno.test("[B4] a slot that is reused goes on counting: an old handle never names the new occupant", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const handles: Handle[] = [];
@@ -98,7 +110,7 @@ Deno.test("a slot that is reused goes on counting: an old handle never names the
   });
 });
 
-Deno.test("the lowest free index is taken, and index 0 never", async () => {
+Deno.test("[B1] the lowest free index is taken, and index 0 never", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const made: Ifnet[] = [];
@@ -108,11 +120,12 @@ Deno.test("the lowest free index is taken, and index 0 never", async () => {
     await ifCloneDestroy(made[1]!);
     const again = [await ifCloneCreate(k.vnet0, "probe"), await ifCloneCreate(k.vnet0, "probe")];
     assertEquals(again.map(([i]) => i.index), [2, 3]);
+    assertEquals(k.arena.a[k.arena.ifnetAt(2) + IFNET.refs], 0, "nobody holds a reference");
     assertEquals(k.vnet0.section((s) => ifnetByIndexAttached(s, 0)), undefined);
   });
 });
 
-Deno.test("a slot near 2^31 is not allocated again, vmove refuses it, detach never wraps", async () => {
+Deno.test("[B5] a slot near 2^31 is not allocated again, vmove refuses it, detach never wraps", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const b = await vnetCreate(k.vnet0, "b");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ifCloneCreate, ifCloneDestroy, type Ifnet, pktgen, vnetCreate } from "../../mod.ts";
+import { ifCloneCreate, ifCloneDestroy, type Ifnet, pktgen, vnetCreate, vnetDestroy } from "../../mod.ts";
 import { atStep, codeOf, frame, gate, names, type Rig, snapshot, until, withKernel } from "./rig.ts";
 
 const DRIVER_API = new URL("../../core/device/mod.ts", import.meta.url).href;
@@ -106,7 +106,7 @@ const bad: Readonly<Record<string, readonly [code: string, error: string, says: 
   ],
 };
 
-Deno.test("a load that fails, at any step and on any CPU, undoes exactly what was done", async (t) => {
+Deno.test("[B18 B64] a load that fails, at any step and on any CPU, undoes exactly what was done", async (t) => {
   await withKernel({ cpus: 2 }, async (rig) => {
     const { k, journal } = rig;
     await vnetCreate(k.vnet0, "v");
@@ -176,7 +176,7 @@ Deno.test("names of modules, drivers and cloners are taken once", async () => {
   });
 });
 
-Deno.test("a module that others depend on goes last", async () => {
+Deno.test("[B62] a module that others depend on goes last", async () => {
   await withKernel({ cpus: 2 }, async (rig) => {
     const { k } = rig;
     await k.modules.load(plugin(rig, "base.js", `export default driver("base");`));
@@ -197,7 +197,7 @@ Deno.test("a module that others depend on goes last", async () => {
   });
 });
 
-Deno.test("refuse, drain, force: in use, asked, told", async () => {
+Deno.test("[B62] refuse, drain, force: in use, asked, told", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe, journal, clear }) => {
     const control = await probe();
     const [busy] = await ifCloneCreate(k.vnet0, "probe", {
@@ -238,7 +238,7 @@ Deno.test("refuse, drain, force: in use, asked, told", async () => {
   });
 });
 
-Deno.test("while a module goes nothing of it is made, and a second unload is refused", async () => {
+Deno.test("[B66] while a module goes nothing of it is made, and a second unload is refused", async () => {
   await withKernel({}, async ({ k, probe, journal }) => {
     const { gates } = await probe();
     await ifCloneCreate(k.vnet0, "probe");
@@ -252,10 +252,16 @@ Deno.test("while a module goes nothing of it is made, and a second unload is ref
     stopping.open();
     await unloading;
     assertEquals(k.modules.list(), []);
+    const end = journal().filter((l) => l === "destroy@0" || l === "unload");
+    assertEquals(end, ["destroy@0", "unload"], "what it made goes before it");
+    // Its names are free.
+    assertEquals(await codeOf(ifCloneCreate(k.vnet0, "probe")), "SOFTC_DRIVER_UNKNOWN");
+    await probe();
+    assertEquals((await ifCloneCreate(k.vnet0, "probe"))[0].name, "probe0");
   });
 });
 
-Deno.test("a reload begins afresh, with the code that is there then", async () => {
+Deno.test("[B65] a reload begins afresh, with the code that is there then", async () => {
   await withKernel({ cpus: 2 }, async (rig) => {
     const { k, journal, clear } = rig;
     const code = (version: string): string =>
@@ -293,10 +299,10 @@ Deno.test("another kernel of the process that reloads the file gets its code of 
   });
 });
 
-Deno.test("unload under full traffic on two CPUs: nothing is lost, and no function of the module runs after it", async () => {
+Deno.test("[B63] unload under full traffic on two CPUs: nothing is lost, and no function of the module runs after it", async () => {
   await withKernel({ cpus: 2, arena: 32 << 20, debug: false }, async (rig) => {
     const { k, probe, journal } = rig;
-    await probe();
+    const control = await probe();
     const options = { timer: 1, task: true, interrupt: true, callback: true };
     const made: Ifnet[] = [];
     for (const cpu of [0, 1]) made.push((await ifCloneCreate(k.vnet0, "probe", { cpu, options }))[0]);
@@ -322,8 +328,17 @@ Deno.test("unload under full traffic on two CPUs: nothing is lost, and no functi
     // Senders go on, every pump turns, time passes: nobody calls it.
     await k.ledger();
     await new Promise((resolve) => setTimeout(resolve, 20));
+    // What once led to it: a vnet made and ended, a device for its drivers, a veto, a drain.
+    const { vars } = control;
+    const before = vars.length;
+    await vnetDestroy(await vnetCreate(k.vnet0, "late"));
+    const d = await k.devices.plug({ bus: "probe", address: "1" });
+    assertEquals(k.devices.explain(d), ["no driver is loaded"]);
+    await k.devices.unplug(d);
+    for (const i of made) assertEquals(await codeOf(ifCloneDestroy(i)), "SOFTC_IF_GONE");
+    await k.drain();
     for (const g of streams) await g.stop();
-    assertEquals(journal(), lines);
+    assertEquals([journal(), vars.length], [lines, before]);
     assertEquals(k.parts.cpu.timers.size, 0);
     assertEquals((await k.ledger()).unaccounted, 0);
   });

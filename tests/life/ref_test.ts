@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import * as softc from "../../mod.ts";
 import {
   ifCloneCreate,
   ifCloneDestroy,
@@ -16,7 +17,7 @@ import { codeThrown, until, withKernel } from "./rig.ts";
 const PENDING = 1 << 30;
 const DEAD = 1 << 31;
 
-Deno.test("one word: the deferred free takes 0 to DEAD, or sets PENDING and the last release queues it again", () => {
+Deno.test("[B12] one word: the deferred free takes 0 to DEAD, or sets PENDING and the last release queues it again", () => {
   const a = new Int32Array(new SharedArrayBuffer(4));
   assert(tryKill(a, 0));
   assertEquals(a[0], DEAD);
@@ -36,7 +37,7 @@ Deno.test("one word: the deferred free takes 0 to DEAD, or sets PENDING and the 
   assertEquals(codeThrown(() => dropRef(a, 0)), "SOFTC_IF_REF");
 });
 
-Deno.test("a reference keeps the slot, not the interface; why() names the holder", async () => {
+Deno.test("[B12] a reference keeps the slot, not the interface; why() names the holder", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe");
@@ -53,7 +54,7 @@ Deno.test("a reference keeps the slot, not the interface; why() names the holder
   });
 });
 
-Deno.test("the last release frees only after a further grace period", async () => {
+Deno.test("[B11] the last release frees only after a further grace period", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe");
@@ -74,7 +75,7 @@ Deno.test("the last release frees only after a further grace period", async () =
   });
 });
 
-Deno.test("ifTryRef never revives: it fails once the free was asked for, and finds nothing once it is done", async () => {
+Deno.test("[B9] ifTryRef never revives: it fails once the free was asked for, and finds nothing once it is done", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
     const [i] = await ifCloneCreate(k.vnet0, "probe");
@@ -96,19 +97,26 @@ Deno.test("ifTryRef never revives: it fails once the free was asked for, and fin
   });
 });
 
-Deno.test("a reference is released once, and taken only inside a section", async () => {
-  await withKernel({}, async ({ k, probe }) => {
-    await probe();
-    const [i] = await ifCloneCreate(k.vnet0, "probe");
-    const ref = k.vnet0.section((s) => ifnetByIndexRef(s, i.index))!;
-    ifRele(ref);
-    assertEquals(codeThrown(() => ifRele(ref)), "SOFTC_IF_REF");
-    assertEquals(codeThrown(() => ifRele({ index: i.index, tag: "forged" })), "SOFTC_IF_REF");
-    const closed = k.vnet0.section((s) => ({ s, p: ifnetByIndex(s, i.index)! }));
-    assertEquals(codeThrown(() => ifTryRef(closed.s, closed.p, "late")), "SOFTC_EPOCH_OUTSIDE");
-    assertEquals(k.ifs.references.size, 0);
+for (const debug of [true, false]) {
+  Deno.test(`[B9 B10] a reference is released once, and taken only inside a section (${debug ? "with" : "without"} the sanitizer)`, async () => {
+    await withKernel({ debug }, async ({ k, probe }) => {
+      await probe();
+      const [i] = await ifCloneCreate(k.vnet0, "probe");
+      const ref = k.vnet0.section((s) => ifnetByIndexRef(s, i.index))!;
+      ifRele(ref);
+      assertEquals(codeThrown(() => ifRele(ref)), "SOFTC_IF_REF");
+      assertEquals(codeThrown(() => ifRele({ index: i.index, tag: "forged" })), "SOFTC_IF_REF");
+      const closed = k.vnet0.section((s) => ({ s, p: ifnetByIndex(s, i.index)! }));
+      assertEquals(codeThrown(() => ifTryRef(closed.s, closed.p, "late")), "SOFTC_EPOCH_OUTSIDE");
+      assertEquals(k.ifs.references.size, 0);
+      assertEquals(codeThrown(() => k.ifs.lastReleased(i.index)), "SOFTC_IF_REF");
+      assertEquals(k.arena.a[k.arena.ifnetAt(i.index) + IFNET.refs], 0);
+      // No other way to one: what takes a reference may answer that there is none.
+      const ways = Object.keys(softc).filter((name) => /ref|rele/i.test(name));
+      assertEquals(ways.sort(), ["ifRele", "ifTryRef", "ifnetByIndexRef"]);
+    });
   });
-});
+}
 
 Deno.test("a reference that is never released is a leak, by tag, and no hang", async () => {
   const reports: string[] = [];

@@ -89,7 +89,7 @@ Deno.test("a task that fails is the caller's to hear of, and the scope still clo
   });
 });
 
-Deno.test("timer, task and interrupt of an instance run on its CPU, and end with it", async () => {
+Deno.test("[B27] timer, task and interrupt of an instance run on its CPU, and end with it", async () => {
   await withKernel({ cpus: 2 }, async ({ k, probe, journal, clear }) => {
     await probe();
     for (const cpu of [0, 1]) {

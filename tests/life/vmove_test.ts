@@ -12,7 +12,7 @@ import {
   vnetDestroy,
 } from "../../mod.ts";
 import { IFNET } from "../../core/memory/arena.ts";
-import { GENCNT_END } from "../../core/net/handle.ts";
+import { GENCNT_END, MAX_IFNETS } from "../../core/net/handle.ts";
 import type { KernelObject } from "../../kernel/kernel_object.ts";
 import {
   atStep,
@@ -154,7 +154,22 @@ Deno.test("a move into a vnet that goes, out of the kernel, or of nothing is ref
   });
 });
 
-Deno.test("two moves meet: one wins, the other gets ENODEV and gives back what it held", async () => {
+Deno.test("[B48] what a refused move says: EEXIST for its own vnet and for a taken name, ENXIO for what is gone", async () => {
+  await withKernel({}, async (rig) => {
+    const { a, b, i } = await scene(rig);
+    await ifCloneCreate(b, "probe", { name: "x0" });
+    const errno = (p: Promise<unknown>): Promise<string> => p.then(() => "moved", (e) => e.errno);
+    assertEquals(await errno(ifVmove(i, a)), "EEXIST");
+    assertEquals(await errno(ifVmove(i, b, { name: "x0" })), "EEXIST");
+    assertEquals(await errno(ifVmove(i, b, { name: "y0" })), "moved");
+    assertEquals(await errno(ifVmove(i, a)), "ENXIO", "that link is over");
+    const [gone] = await ifCloneCreate(a, "probe");
+    await ifCloneDestroy(gone);
+    assertEquals(await errno(ifVmove(gone, b)), "ENXIO");
+  });
+});
+
+Deno.test("[B48] two moves meet: one wins, the other gets ENODEV and gives back what it held", async () => {
   await withKernel({ cpus: 2 }, async (rig) => {
     const { k } = rig;
     const { b, i } = await scene(rig, {}, 1);
@@ -178,7 +193,7 @@ Deno.test("two moves meet: one wins, the other gets ENODEV and gives back what i
   });
 });
 
-Deno.test("a move resets groups, promisc, taps and cross-connect; it restores UP unless told otherwise", async () => {
+Deno.test("[B47] a move resets groups, promisc, taps and cross-connect; it restores UP unless told otherwise", async () => {
   await withKernel({}, async (rig) => {
     const { k } = rig;
     const { a, b, i } = await scene(rig);
@@ -189,6 +204,11 @@ Deno.test("a move resets groups, promisc, taps and cross-connect; it restores UP
     const { ifnet, blackoutNs } = await ifVmove(i, b);
     const { flags, groups, home, vnet } = ifnet.toJSON();
     assertEquals([flags, groups, home, vnet], [["UP", "BROADCAST", "MULTICAST"], ["all", "probe"], "a", "b"]);
+    assertEquals(
+      [ifnet.index, ifnet.handle - i.handle],
+      [i.index, 2 * MAX_IFNETS],
+      "its gencnt, two further",
+    );
     const word = (w: number): number => k.arena.a[k.arena.ifnetAt(i.index) + w]!;
     assertEquals([word(IFNET.xconnectGen), word(IFNET.taps)], [0, 0]);
     assertEquals([entryOf(i).promisc, entryOf(i).allmulti], [0, 0]);
@@ -271,7 +291,7 @@ Deno.test("reassign that throws, or never settles, goes forward into detach", as
   });
 });
 
-Deno.test("packets that A queued never leave under B, and none is lost, with moves at full traffic", async () => {
+Deno.test("[B49] packets that A queued never leave under B, and none is lost, with moves at full traffic", async () => {
   await withKernel({ cpus: 2, arena: 32 << 20, debug: false }, async (rig) => {
     const { k } = rig;
     const { a, b, i } = await scene(rig, {}, 1);

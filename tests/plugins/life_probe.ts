@@ -41,6 +41,8 @@ export interface ProbeOptions {
   readonly owner?: string;
   /** Queues an epoch callback in stop. */
   readonly callback?: boolean;
+  /** Queues an epoch callback in set. */
+  readonly callbackOnSet?: boolean;
   /** Rings an interrupt whenever it transmits. */
   readonly interrupt?: boolean;
 }
@@ -79,12 +81,20 @@ interface Softc {
   owner: number;
   timer: Timer | undefined;
   ring: () => void;
+  /** Set by destroy and close: nothing is called with it any more. */
+  ended: boolean;
 }
 
 function arm(dev: Dev): Softc {
   const o = (dev.options ?? {}) as ProbeOptions;
   dev.ifnet(o.declare ?? { type: "ether" });
-  const sc: Softc = { dev, owner: o.owner?.charCodeAt(0) ?? 0, timer: undefined, ring: () => {} };
+  const sc: Softc = {
+    dev,
+    owner: o.owner?.charCodeAt(0) ?? 0,
+    timer: undefined,
+    ring: () => {},
+    ended: false,
+  };
   if (o.timer !== undefined) {
     const ms = o.timer;
     sc.timer = dev.timer(() => {
@@ -114,7 +124,11 @@ const hooks = {
     await act("attach", dev);
     return sc;
   },
-  set: (sc: Softc, c: IfChange) => act("set", sc.dev, ` ${JSON.stringify(c)}`),
+  set(sc: Softc, c: IfChange): void | Promise<void> {
+    const o = sc.dev.options as ProbeOptions | undefined;
+    if (o?.callbackOnSet === true) sc.dev.epochCall(() => void act("callback", sc.dev));
+    return act("set", sc.dev, ` ${JSON.stringify(c)}`);
+  },
   canDetach(sc: Softc): true | string {
     void act("canDetach", sc.dev);
     return (sc.dev.options as ProbeOptions | undefined)?.canDetach ?? true;
@@ -134,6 +148,7 @@ const hooks = {
     return act("stop", sc.dev);
   },
   destroy(sc: Softc): void {
+    sc.ended = true;
     try {
       sc.timer?.set(1);
       if (sc.timer !== undefined) note("re-armed after stop");
@@ -145,6 +160,7 @@ const hooks = {
 };
 
 function transmit(sc: Softc, b: Batch): number {
+  if (sc.ended) note(`transmit@${sc.dev.cpu} after the end`);
   const o = (sc.dev.options ?? {}) as ProbeOptions;
   if (o.fail?.includes("transmit") === true) throw new Error("planted in transmit");
   if (o.stalled === true) return 0;
@@ -176,11 +192,14 @@ const probes: Driver<unknown> = defineDriver({
   queues: "per-cpu",
   ...hooks,
   async open(dev: Dev): Promise<Softc> {
-    const local: Softc = { dev, owner: 0, timer: undefined, ring: () => {} };
+    const local: Softc = { dev, owner: 0, timer: undefined, ring: () => {}, ended: false };
     await act("open", dev);
     return local;
   },
-  close: (l: Softc) => act("close", l.dev),
+  close(l: Softc): void | Promise<void> {
+    l.ended = true;
+    return act("close", l.dev);
+  },
   transmit,
 });
 

@@ -173,7 +173,7 @@ Deno.test("blocks that are wrong are counted and skipped, and the next is read",
 /** An IPv4-like frame for the generator. */
 const TRAFFIC = frame(64, 2);
 
-Deno.test("unplugged after any number of steps of full traffic: every transfer completes once, nothing is left", () =>
+Deno.test("[B60] unplugged after any number of steps of full traffic: every transfer completes once, nothing is left", () =>
   withKernel(async (k) => {
     let flying = 0;
     for (let steps = 0; steps < 40; steps++) {
@@ -218,7 +218,7 @@ Deno.test("pulled out by the device while it answers: the transfer that it answe
     assertEquals(k.ifnets, []);
   }));
 
-Deno.test("unplugged at every request of attach: unwound, nothing is left", () =>
+Deno.test("[B71] unplugged at every request of attach: unwound, nothing is left", () =>
   withKernel(async (k) => {
     let requests = Infinity;
     for (let at = 1; at <= requests; at++) {

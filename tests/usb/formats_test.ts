@@ -94,7 +94,7 @@ Deno.test("readBlock() reads a block of the specification", () => {
   assertEquals(read(zero).frames, 2);
 });
 
-Deno.test("readBlock() refuses a bad header and skips a bad pair", () => {
+Deno.test("[B70] readBlock() refuses a bad header and skips a bad pair", () => {
   const changed = (at: number, ...v: number[]): number[] =>
     BLOCK.with(at, v[0]!).map((b, i) => v[i - at] ?? b);
   for (
@@ -128,6 +128,44 @@ Deno.test("readBlock() refuses a bad header and skips a bad pair", () => {
   }
   assertEquals(read(BLOCK, BLOCK.length, 18).skipped, 1);
   assertEquals(read(changed(20, 0, 0)).frames, 0); // a zero pair ends the table
+});
+
+Deno.test("[B70] readBlock() reads and gives nothing outside the block, whatever is in it", () => {
+  let seed = 7;
+  const random = (n: number): number => {
+    seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+    return (seed >> 8) % n;
+  };
+  let [given, refused, skipped] = [0, 0, 0];
+  for (let round = 0; round < 20_000; round++) {
+    const length = BLOCK.length + random(3) * 8 - 8;
+    const bytes = Uint8Array.from({ length: length + 64 }, (_, i) => BLOCK[i] ?? 0);
+    for (let n = random(4); n > 0; n--) bytes[random(length)] = random(3) === 0 ? random(256) : random(80);
+    const block = (bytes[8]! | bytes[9]! << 8) || length;
+    const end = Math.min(block, length);
+    // Behind the header a byte outside the block is an error here.
+    const guarded = new Proxy(bytes, {
+      get(target, key) {
+        if (typeof key === "string" && /^\d+$/.test(key)) {
+          assert(Number(key) < Math.max(12, end), `byte ${key} of ${end}`);
+        }
+        return Reflect.get(target, key, target);
+      },
+    });
+    const r = readBlock(guarded, length, 1984, (at, len) => {
+      given++;
+      assert(
+        at >= 12 && len >= 14 && at + len <= Math.min(block, length),
+        `${len} bytes at ${at} of ${block}`,
+      );
+    });
+    refused += r.refused === undefined ? 0 : 1;
+    skipped += r.skipped;
+  }
+  assert(
+    given > 5000 && refused > 1000 && skipped > 500,
+    `${given} frames, ${refused} refused, ${skipped} skipped`,
+  );
 });
 
 Deno.test("what BlockWriter writes, readBlock() reads, aligned as the device asks", () => {

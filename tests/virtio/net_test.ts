@@ -192,7 +192,7 @@ async function traffic(l: Link, body: () => Promise<void>): Promise<void> {
 
 for (const mq of [false, true]) {
   const what = mq ? "a pair on every CPU" : "one pair";
-  Deno.test(`${what}: a device that asks for a reset gets one, every buffer comes back, and traffic goes on`, () =>
+  Deno.test(`[B69] ${what}: a device that asks for a reset gets one, every buffer comes back, and traffic goes on`, () =>
     withLink({ cpus: 2, mq, host: { breakAfter: 1000 }, debug: false }, async (l) => {
       await traffic(l, async () => {
         assert(

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { ACCESS, watchDoor } from "../../core/doors/arena.ts";
 import { Dma } from "../../core/device/mod.ts";
 import { DeviceQueue, queueLayout, Virtqueue } from "../../drivers/virtio/mod.ts";
 
@@ -94,7 +95,63 @@ Deno.test("take() reads the used ring: le32 id, le32 len, after le16 flags and i
   assertEquals(driver.drain((c) => left.push(c)), 0);
 });
 
-Deno.test("EVENT_IDX: a side is woken when its event index is passed, and only then (2.7.7.1)", () => {
+Deno.test("[B67] the index is stored after what it shows, and loaded before what it shows is read", () => {
+  const { driver, avail, used, device } = pair(4);
+  const other = device();
+  /** Accesses by `fn`: atomic ones by name, plain ones as "write" or "read" of the part they are in. */
+  const order = (fn: () => void): string[] => {
+    const seen: string[] = [];
+    const part = (at: number): string =>
+      at === avail
+        ? "avail index"
+        : at === used
+        ? "used index"
+        : at < avail
+        ? "descriptor"
+        : at < used
+        ? "avail ring"
+        : "used ring";
+    const before = watchDoor({
+      access(_a, word, kind) {
+        const what = {
+          [ACCESS.store]: "store",
+          [ACCESS.load]: "load",
+          [ACCESS.set]: "write",
+          [ACCESS.get]: "read",
+        }[kind as 0 | 1 | 3 | 4];
+        seen.push(`${what} ${part(word * 4)}`);
+      },
+    });
+    try {
+      fn();
+    } finally {
+      watchDoor(before);
+    }
+    return seen.filter((s, i) => s !== seen[i - 1]);
+  };
+  const given = order(() => {
+    driver.add(0x1000, 100, true, 5);
+    driver.publish();
+  });
+  assertEquals(given.filter((s) => /^write|^store/.test(s)), [
+    "write descriptor",
+    "write avail ring",
+    "store avail index",
+  ]);
+  assertEquals(order(() => assertEquals(other.next(), 0)), [
+    "load avail index",
+    "read avail ring",
+    "read descriptor",
+  ]);
+  const back = order(() => {
+    other.complete(0, 60);
+    other.publish();
+  });
+  assertEquals(back.slice(0, 2), ["write used ring", "store used index"]);
+  assertEquals(order(() => assertEquals(driver.take(), 5)), ["load used index", "read used ring"]);
+});
+
+Deno.test("[B68] EVENT_IDX: a side is woken when its event index is passed, and only then (2.7.7.1)", () => {
   const { dma, driver, used } = pair(4, { eventIdx: true });
   const avail_event = used + 4 + 8 * 4;
   const kick = (event: number): boolean => {
@@ -139,7 +196,7 @@ function random(seed: number): (n: number) => number {
 }
 
 for (const eventIdx of [false, true]) {
-  Deno.test(`50,000 random steps of both sides: every cookie comes back once, no wake-up is lost (EVENT_IDX ${eventIdx})`, () => {
+  Deno.test(`[B67 B68] 50,000 random steps of both sides: every cookie comes back once, no wake-up is lost (EVENT_IDX ${eventIdx})`, () => {
     const next = random(42);
     const q = pair(8, { eventIdx });
     const device = q.device();
