@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { existsSync, statSync } from "node:fs";
 import { Dma } from "../../core/device/mod.ts";
 import { Features, type Transport } from "../../drivers/virtio/mod.ts";
+import { poll } from "../helpers/leaks.ts";
 
 const MEGABYTES = 64;
 const BAR = 0xe0000000;
@@ -93,20 +95,28 @@ export class Machine {
     this.#readers.push(this.#readQtest(), this.#readQmp(), this.#readStderr());
   }
 
-  /** Starts one with a virtio-net-pci behind slirp. */
-  static async start(device = "virtio-net-pci"): Promise<Machine> {
+  /** Starts one with a virtio-net-pci: behind slirp, or behind a tap of `queues` queues in a network namespace. */
+  static async start(o: { netns?: string; tap?: string; queues?: number } = {}): Promise<Machine> {
+    const { netns, tap, queues = 1 } = o;
+    const netdev = tap === undefined
+      ? "user,id=n0,restrict=on"
+      : `tap,id=n0,ifname=${tap},script=no,downscript=no,queues=${queues}`;
+    const device = queues > 1 ? "virtio-net-pci,mq=on" : "virtio-net-pci";
     const folder = await Deno.makeTempDir({ prefix: "softc-qtest-" });
     const at = (name: string): string => `${folder}/${name}`;
     const bios = new Uint8Array(65536);
     bios.set([0xfa, 0xf4, 0xeb, 0xfd], 0xfff0); // cli; hlt; jmp
     await Deno.writeFile(at("bios"), bios);
-    const process = new Deno.Command("qemu-system-x86_64", {
+    const inside = netns === undefined ? [] : ["ip", "netns", "exec", netns];
+    const [program, ...first] = [...inside, "qemu-system-x86_64"];
+    const process = new Deno.Command(program!, {
       args: [
+        first,
         ["-machine", "pc,accel=tcg,memory-backend=mem", "-bios", at("bios"), "-m", `${MEGABYTES}`],
         ["-object", `memory-backend-file,id=mem,size=${MEGABYTES}M,mem-path=${at("mem")},share=on`],
         ["-nodefaults", "-display", "none", "-qtest-log", "none"],
         ["-qtest", `unix:${at("qtest")},server=on,wait=off`, "-qmp", `unix:${at("qmp")},server=on,wait=off`],
-        ["-netdev", "user,id=n0,restrict=on"],
+        ["-netdev", netdev],
         ["-device", `${device},netdev=n0,id=nic,addr=${SLOT},disable-legacy=on,mac=02:00:00:00:00:07`],
       ].flat(),
       stdin: "null",
@@ -114,10 +124,16 @@ export class Machine {
       stderr: "piped",
     }).spawn();
     const [qtest, qmp] = [await connect(at("qtest")), await connect(at("qmp"))];
-    const libc = Deno.dlopen("libc.so.6", LIBC);
     const size = MEGABYTES << 20;
+    // The sockets are there before the memory is.
+    const made = (): boolean => existsSync(at("mem")) && statSync(at("mem")).size === size;
+    if (!await poll(made, 10_000)) throw new Error("QEMU made no memory");
+    const libc = Deno.dlopen("libc.so.6", LIBC);
     const fd = libc.symbols.open(new TextEncoder().encode(at("mem") + "\0"), 2, 0);
     const memory = libc.symbols.mmap(null, BigInt(size), 3, 1, fd, 0n)!;
+    if (fd < 0 || Deno.UnsafePointer.value(memory) === 0xffff_ffff_ffff_ffffn) {
+      throw new Error(`cannot map ${at("mem")}`);
+    }
     libc.symbols.close(fd);
     const dma = new Dma(Deno.UnsafePointerView.getArrayBuffer(memory, size));
     const m = new Machine(process, qtest, qmp, folder, dma, () => {
@@ -199,8 +215,8 @@ export class QtestTransport implements Transport {
   readonly dma: Dma;
   readonly bounce = true;
   gone = false;
-  /** Register accesses and kicks that crossed the socket. */
-  kicks = 0;
+  /** Kicks that crossed the socket, by queue. */
+  readonly kicks: number[] = [];
   /** Where `memory` put each name. */
   readonly places = new Map<string, number>();
   #top = 1 << 20;
@@ -210,7 +226,7 @@ export class QtestTransport implements Transport {
   #isr = 0;
   #config = 0;
   readonly #notifyAt: number[] = [];
-  #onQueue: () => void = () => {};
+  readonly #onQueue: (() => void)[] = [];
   #onConfig: () => void = () => {};
   readonly #m: Machine;
 
@@ -311,12 +327,12 @@ export class QtestTransport implements Transport {
   }
 
   kick(i: number): void {
-    this.kicks++;
+    this.kicks[i] = (this.kicks[i] ?? 0) + 1;
     this.#m.command(`writew ${this.#notifyAt[i]} ${i}`).catch(() => {});
   }
 
-  listen(_pair: number, fn: () => void): void {
-    this.#onQueue = fn;
+  listen(pair: number, fn: () => void): void {
+    this.#onQueue[pair] = fn;
   }
 
   watch(fn: () => void): void {
@@ -326,7 +342,8 @@ export class QtestTransport implements Transport {
   async #interrupted(): Promise<void> {
     const isr = await this.#m.command(`readb ${this.#isr}`);
     if (this.gone) return;
-    if ((isr & 1) !== 0) this.#onQueue();
+    // One line for all queues: whose it is, they see for themselves.
+    if ((isr & 1) !== 0) { for (const fn of this.#onQueue) fn(); }
     if ((isr & 3) !== 0) this.#onConfig();
   }
 
