@@ -170,8 +170,9 @@ export class DeviceTree {
     for (const d of node.devices) d.unplugged();
     this.#host.ifs.events.emit("device gone", node.name);
     const key = identityKey(node.id);
-    const done = this.#takeOut(node).finally(() => {
-      node.options.parent?.children.delete(node.unplug!);
+    // What is wedged stays its parent's child: it may still touch the window that they share.
+    const out = this.#takeOut(node).then(() => void node.options.parent?.children.delete(node.unplug!));
+    const done = out.finally(() => {
       if (key !== undefined && this.#leaving.get(key) === done) this.#leaving.delete(key);
     });
     if (key !== undefined) this.#leaving.set(key, done);

@@ -28,20 +28,6 @@ export interface VirtioNetOptions {
   readonly rxBuffer?: number;
 }
 
-const WANTED: readonly Feature[] = [
-  "CSUM",
-  "GUEST_CSUM",
-  "MTU",
-  "MAC",
-  "MRG_RXBUF",
-  "STATUS",
-  "CTRL_VQ",
-  "CTRL_RX",
-  "MQ",
-  "INDIRECT",
-  "EVENT_IDX",
-  "VERSION_1",
-];
 const ENTRIES = 256;
 /** Output queues, and so pairs, of `virtio-net` at most. */
 const PAIRS = 4;
@@ -75,7 +61,7 @@ export class VirtioNet {
     await t.setStatus(STATUS.ACKNOWLEDGE);
     await t.setStatus(STATUS.ACKNOWLEDGE | STATUS.DRIVER);
     if (!features.has("VERSION_1")) this.#refuse("it is not virtio 1");
-    let f = features.and(Features.of(...WANTED)).without(...this.dev.options?.without ?? []);
+    let f = features.and(Features.known).without(...this.dev.options?.without ?? []);
     if (!f.has("CTRL_VQ")) f = f.without("CTRL_RX", "MQ");
     if (f.has("MTU")) {
       const mtu = await t.config(CONFIG.mtu, 2);
@@ -225,11 +211,6 @@ export class VirtioNet {
   }
 }
 
-/** The transport of a device: a live object, or the window of a software device. */
-export function transport(dev: Dev<VirtioNetOptions | undefined>): Transport {
-  return dev.resource as Transport | undefined ?? new WindowTransport(dev as Dev);
-}
-
 /** The driver with its pairs on its home CPU. */
 export const virtioNet: Driver<VirtioNetOptions | undefined> = defineDriver({
   name: "virtio-net",
@@ -238,7 +219,7 @@ export const virtioNet: Driver<VirtioNetOptions | undefined> = defineDriver({
   match: [{ bus: "virtio", device: 1 }],
   queues: PAIRS,
   async attach(dev: Dev<VirtioNetOptions | undefined>) {
-    const sc = new VirtioNet(dev, transport(dev));
+    const sc = new VirtioNet(dev, dev.resource as Transport | undefined ?? new WindowTransport(dev as Dev));
     try {
       await sc.negotiate();
       const pairs = Math.max(1, Math.min(dev.options?.pairs ?? 1, sc.maxPairs, PAIRS));

@@ -14,7 +14,7 @@ export const STATUS = {
   FAILED: 128,
 } as const;
 
-/** Numbers of feature bits. */
+/** Numbers of feature bits: of what driver and device know. */
 export const FEATURE = {
   CSUM: 0,
   GUEST_CSUM: 1,
@@ -36,6 +36,9 @@ export type Feature = keyof typeof FEATURE;
 export class Features {
   /** Makes one. */
   constructor(readonly low: number, readonly high: number) {}
+
+  /** All that driver and device know. */
+  static readonly known: Features = Features.of(...Object.keys(FEATURE) as Feature[]);
 
   /** The set of the named ones. */
   static of(...names: Feature[]): Features {

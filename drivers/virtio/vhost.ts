@@ -32,20 +32,6 @@ export interface VhostOptions {
   readonly breakAfter?: number;
 }
 
-const OFFERED: readonly Feature[] = [
-  "CSUM",
-  "GUEST_CSUM",
-  "MTU",
-  "MAC",
-  "MRG_RXBUF",
-  "STATUS",
-  "CTRL_VQ",
-  "CTRL_RX",
-  "MQ",
-  "INDIRECT",
-  "EVENT_IDX",
-  "VERSION_1",
-];
 const BUDGET = 64;
 const MIN_FRAME = 14;
 const ROOM = 1984;
@@ -69,7 +55,7 @@ class VirtioDevice {
   constructor(readonly dev: Dev<VhostOptions | undefined>) {
     this.window = dev.window;
     this.options = dev.options ?? {};
-    this.offer = Features.of(...OFFERED).without(...this.options.without ?? []);
+    this.offer = Features.known.without(...this.options.without ?? []);
     this.#kickAgain = dev.interrupt(() => this.poll());
     this.#later = dev.timer(() => this.poll());
     this.#set(WINDOW.offerLow, this.offer.low);

@@ -1,16 +1,24 @@
 /** Waiting for a doorbell that also ends by itself: who waits looks again at what it waits for. @module */
+import { clearTimeout, setTimeout } from "node:timers";
+
+/** Milliseconds of the first wait, and of the longest: each is twice the one before, until a doorbell rings. */
+const FIRST = 4;
+const LONGEST = 1024;
 
 /** Those who wait for one doorbell. */
 export class Waiters {
   #waiting: (() => void)[] = [];
+  #patience = FIRST;
 
   /**
-   * Resolves at the next `wake`, or after 5 ms: an instance that has faulted hears no doorbell, and must still
-   * be able to stop its device.
+   * Resolves at the next `wake`, or after a while: an instance that has faulted hears no doorbell, and must still
+   * be able to stop its device. Waiting keeps no process alive: a device may never answer.
    */
   wait(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 5);
+      const timer = setTimeout(resolve, this.#patience);
+      timer.unref();
+      this.#patience = Math.min(2 * this.#patience, LONGEST);
       this.#waiting.push(() => {
         clearTimeout(timer);
         resolve();
@@ -20,6 +28,7 @@ export class Waiters {
 
   /** Ends every wait. */
   wake(): void {
+    this.#patience = FIRST;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
