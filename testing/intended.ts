@@ -14,6 +14,7 @@ const SLOT: Readonly<Record<number, string>> = {
 
 /** The same, of words that are only read plainly, and written by atomics. */
 const HINTS: Readonly<Record<number, string>> = {
+  [IFNET.xconnectGen]: "a hint, once per batch: loaded again before the other half is read",
   [IFNET.taps]: "a hint, once per batch: the list's word is loaded again before it is followed",
 };
 

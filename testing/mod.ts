@@ -4,7 +4,8 @@
  * @module
  */
 export { explore, type ExploreOptions, type ExploreReport, replay, type Violation } from "./explore.ts";
-export type { Finding } from "./runner.ts";
+export type { Finding } from "./judge.ts";
+export { coverage, formatReport } from "./report.ts";
 export {
   defineScenario,
   type Ended,

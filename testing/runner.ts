@@ -3,34 +3,15 @@
  *
  * @module
  */
-import { type PlainError, revive } from "../core/cpu/cpu.ts";
+import { revive } from "../core/cpu/cpu.ts";
 import { get } from "../core/doors/arena.ts";
-import {
-  Arena,
-  type ArenaConfig,
-  ASYNC,
-  CLUSTER,
-  CPU,
-  CPU_COUNTERS,
-  HEADER,
-  IF_COUNTERS,
-  IFNET,
-  INPUT_RING,
-  LINE,
-  MAGAZINE,
-  MAGAZINE_WORDS,
-  MAILBOX,
-  MBUF,
-  ringWords,
-  VNET,
-} from "../core/memory/arena.ts";
+import { Arena, CLUSTER, MBUF } from "../core/memory/arena.ts";
 import { poolInit } from "../core/memory/mbuf.ts";
 import { inputInit } from "../core/net/input.ts";
 import { POISON } from "../core/memory/sanitizer.ts";
 import { siblingUrl, spawn, type WorkerHandle } from "../kernel/spawn.ts";
 import {
   COORDINATOR,
-  ENTRY,
   give,
   lowest,
   MAX_CHOICES,
@@ -47,8 +28,10 @@ import {
   xorshift,
 } from "./block.ts";
 import type { ThreadNews, ThreadStart } from "./news.ts";
+import { type Finding, type Heard, judge, type Judgement, judgeThrown } from "./judge.ts";
 import { pickScenario } from "./load.ts";
-import type { Ended, Scenario, ScenarioArena } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
+import { smallConfig } from "./small_arena.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Note } from "./thread.ts";
 
@@ -57,24 +40,6 @@ export type Plan =
   | { readonly kind: "plan"; readonly schedule: Schedule }
   | { readonly kind: "random"; readonly seed: number }
   | { readonly kind: "pct"; readonly seed: number; readonly depth: number; readonly length: number };
-
-/** What is wrong with a schedule. */
-export interface Finding {
-  /** What went wrong. */
-  readonly kind:
-    | "threw"
-    | "use after free"
-    | "check"
-    | "deadlock"
-    | "livelock"
-    | "race"
-    | "stuck"
-    | "diverged";
-  /** Said in words. */
-  readonly message: string;
-  /** Where it was thrown. */
-  readonly stack?: string | undefined;
-}
 
 /** How a schedule went. Its trace stands in the runner until the next one. */
 export interface Run {
@@ -92,6 +57,7 @@ const STUCK = 10_000;
 
 /** The workers of one scenario. */
 export class Runner {
+  readonly url: string;
   readonly scenario: Scenario;
   readonly arena: Arena;
   /** The block: trace and turn. */
@@ -100,16 +66,18 @@ export class Runner {
   readonly #snapshot: Int32Array;
   readonly #spins: number;
   readonly #notes = new Map<number, readonly Note[]>();
-  #heard: { error: PlainError; thread: number } | undefined;
+  #heard: Heard | undefined;
   #onNews: (() => void) | undefined;
 
   private constructor(
+    url: string,
     scenario: Scenario,
     arena: Arena,
     block: SharedArrayBuffer,
     workers: WorkerHandle[],
     spins: number,
   ) {
+    this.url = url;
     this.scenario = scenario;
     this.arena = arena;
     this.x = new Int32Array(block);
@@ -131,7 +99,7 @@ export class Runner {
     scenario.setup?.(arena);
     const block = new SharedArrayBuffer(X.WORDS * 4);
     const workers: WorkerHandle[] = [];
-    const runner = new Runner(scenario, arena, block, workers, spins);
+    const runner = new Runner(url, scenario, arena, block, workers, spins);
     try {
       await Promise.all(scenario.threads.map(async (_, thread) => {
         const start: ThreadStart = {
@@ -216,7 +184,7 @@ export class Runner {
         if (take(x, COORDINATOR, this.#spins, STUCK) === 0) return await this.#dead(t, "it did not give up");
       }
     }
-    const { finding, outcome } = await this.#judge(verdict);
+    const { finding, outcome } = await this.#judge();
     return { finding, outcome, steps: x[X.steps]!, labels: x[X.labels]! };
   }
 
@@ -296,48 +264,19 @@ export class Runner {
     return first;
   }
 
-  async #judge(verdict: number): Promise<{ finding: Finding | undefined; outcome: string }> {
+  /** What came of the schedule; waits for the error that a thread has posted. */
+  async #judge(): Promise<Judgement> {
     const { x, scenario, arena } = this;
-    const bad = (kind: Finding["kind"], message: string, stack?: string): {
-      finding: Finding;
-      outcome: string;
-    } => ({ finding: { kind, message, stack }, outcome: kind });
     if (x[X.error] === 1) {
       await this.#news(() => this.#heard !== undefined);
-      const heard = this.#heard as { error: PlainError; thread: number } | undefined;
-      const who = scenario.threads[heard?.thread ?? 0]!.name;
-      const e = heard?.error ?? { name: "Error", message: "it did not say what" };
-      const kind = e.softc?.code === "SOFTC_ARENA_FREED" ? "use after free" : "threw";
-      return bad(kind, `${who}: ${e.softc === undefined ? "" : e.softc.code + " "}${e.message}`, e.stack);
+      return judgeThrown(scenario, this.#heard);
     }
-    if (verdict === VERDICT.deadlock) return bad("deadlock", `every thread waits: ${this.#waiting()}`);
-    if (verdict === VERDICT.livelock) return bad("livelock", `no end after ${x[X.limit]} points`);
-    if (verdict === VERDICT.diverged) return bad("diverged", "the schedule does not fit this program");
-    const labels = scenario.mustHappen ?? [];
-    const end: Ended = {
-      arena,
-      happened: (label) => (x[X.labels]! >> labels.indexOf(label) & 1) === 1,
-    };
-    try {
-      return { finding: undefined, outcome: scenario.check?.(end) ?? "ended" };
-    } catch (e) {
-      return bad("check", (e as Error).message, (e as Error).stack);
-    }
-  }
-
-  #waiting(): string {
-    const { x, scenario } = this;
-    const names: string[] = [];
-    for (let c = 0; c < x[X.high]!; c++) {
-      if (x[X.state + c] !== STATUS.blocked && x[X.state + c] !== STATUS.asleep) continue;
-      names.push(scenario.threads[c]?.name ?? `operation ${c - scenario.threads.length}`);
-    }
-    return names.join(", ") || "an operation of thread 0 awaits what nobody resolves";
+    return judge(scenario, arena, x);
   }
 
   async #dead(thread: number, what: string): Promise<Run> {
     await this.#news(() => this.#heard !== undefined, 200);
-    const heard = this.#heard as { error: PlainError } | undefined;
+    const heard = this.#heard as Heard | undefined;
     const name = this.scenario.threads[thread]?.name ?? "scenario";
     throw new Error(
       `${this.scenario.name}: ${name}: ${what}${heard === undefined ? "" : `: ${heard.error.message}`}`,
@@ -357,21 +296,3 @@ export class Runner {
     this.#onNews = undefined;
   }
 }
-
-/** An arena just large enough. */
-function smallConfig(threads: number, o: ScenarioArena): ArenaConfig {
-  const cpus = o.cpus ?? threads;
-  const ifnets = o.ifnets ?? 4;
-  const mbufs = o.mbufs ?? 64;
-  const vnets = 8;
-  const words = HEADER.WORDS + cpus * CPU.WORDS + ASYNC.RECORDS * ASYNC.WORDS + cpus * 2 * MAILBOX.WORDS +
-    cpus * cpus * ringWords(INPUT_RING) + vnets * VNET.WORDS + ifnets * IFNET.WORDS +
-    cpus * ifnets * IF_COUNTERS * 2 + cpus * CPU_COUNTERS * 2 + 2 * LINE +
-    (mbufs / MAGAZINE + 16 * cpus) * MAGAZINE_WORDS + mbufs * MBUF.WORDS + Math.max(4096, o.heap ?? 0) + 1024;
-  // The shadow is a sixteenth of what lies before the clusters.
-  const bytes = Math.ceil((words * 1.15 * 4 + mbufs * (CLUSTER + 4)) / 65536) * 65536;
-  return { bytes, cpus, ifnets, vnets, mbufs, debug: o.debug ?? true };
-}
-
-/** Words of a trace entry, for readers of {@linkcode Runner.x}. */
-export const TRACE_ENTRY = ENTRY;

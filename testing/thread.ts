@@ -28,10 +28,10 @@ import {
   take,
   TURN,
   VERDICT,
-  WAIT_WORDS,
   X,
-  xorshift,
 } from "./block.ts";
+import { allDone, block, draw, enabled, rouse, wake } from "./choices.ts";
+import { position } from "./position.ts";
 import type { Scenario, ScenarioThread, ThreadContext } from "./scenario.ts";
 
 /** Thrown through a thread to end it: its schedule is over. */
@@ -186,15 +186,16 @@ export class LogicalThread implements DoorWatch, Stepper {
   }
 
   access(a: Int32Array, word: number, kind: Access): void {
-    if (a !== this.#a) return;
+    // Another view of the same memory (a device's) counts by the same words.
+    if (a !== this.#a && (a.buffer !== this.#a.buffer || a.byteOffset !== 0)) return;
     if (this.#aborted) throw new Abort();
     watchDoor(null);
     if (this.#predicate) this.#record(kind | POINT.quiet, word, 0, 0, this.#me);
     else this.#point(kind, word);
     if (kind === ACCESS.store || kind === ACCESS.rmw || kind === ACCESS.set) {
-      this.#wake(word, 1);
+      wake(this.#x, word);
       this.#fresh = false;
-    } else if (kind === ACCESS.notify) this.#rouse(word);
+    } else if (kind === ACCESS.notify) rouse(this.#x, word);
     else if (kind === ACCESS.wait) this.#waits = true;
     watchDoor(this.#head);
   }
@@ -205,8 +206,9 @@ export class LogicalThread implements DoorWatch, Stepper {
     if (this.#waits) return this.#sleep(words[0]!, ready);
     this.#point(POINT.wait, words[0] ?? -1);
     while (!this.#holds(words, ready)) {
-      this.#block(this.#me, words);
-      this.#switch(this.#choose(POINT.blocked, words[0] ?? -1, 0, this.#enabled(), -1));
+      if (words.length === 0) throw new Error("A blocking wait must name its words");
+      block(this.#x, this.#me, words, STATUS.blocked);
+      this.#switch(this.#choose(POINT.blocked, words[0] ?? -1, 0, enabled(this.#x), -1));
       this.#fresh = true;
     }
     watchDoor(this.#head);
@@ -216,23 +218,12 @@ export class LogicalThread implements DoorWatch, Stepper {
   #sleep(word: number, ready: () => boolean): void {
     this.#waits = false;
     if (!this.#holds([word], ready)) {
-      this.#block(this.#me, [word]);
-      this.#x[X.state + this.#me] = STATUS.asleep;
-      this.#switch(this.#choose(POINT.blocked, word, 0, this.#enabled(), -1));
+      block(this.#x, this.#me, [word], STATUS.asleep);
+      this.#switch(this.#choose(POINT.blocked, word, 0, enabled(this.#x), -1));
       this.#record(ACCESS.load | POINT.quiet, word, 0, 0, this.#me);
       this.#fresh = true;
     }
     watchDoor(this.#head);
-  }
-
-  /** `Atomics.notify`. */
-  #rouse(word: number): void {
-    const x = this.#x;
-    for (let c = 0; c < x[X.high]!; c++) {
-      if (x[X.state + c] === STATUS.asleep && x[X.waits + c * WAIT_WORDS + 1] === word) {
-        x[X.state + c] = STATUS.ready;
-      }
-    }
   }
 
   hook(_label: string): void {
@@ -290,12 +281,12 @@ export class LogicalThread implements DoorWatch, Stepper {
           return;
         }
         this.#testFibers(base);
-      } else this.#block(choice, fiber.words, false);
+      } else block(x, choice, fiber.words, STATUS.blocked);
       x[X.busy] = 0;
       this.#me = choice;
       // What nobody awaits any more may stay blocked for ever: unanswered mail is no deadlock.
       if (this.#pending === 0) x[X.state] = STATUS.done;
-      const mask = this.#enabled();
+      const mask = enabled(this.#x);
       const stays = (mask >> choice & 1) === 1;
       const next = this.#choose(stays ? POINT.step : POINT.blocked, -1, 0, mask, stays ? choice : -1);
       if (next < base) {
@@ -315,7 +306,7 @@ export class LogicalThread implements DoorWatch, Stepper {
         continue;
       }
       this.#me = base + f;
-      if (!this.#holds(fiber.words, fiber.ready)) this.#block(base + f, fiber.words, false);
+      if (!this.#holds(fiber.words, fiber.ready)) block(this.#x, base + f, fiber.words, STATUS.blocked);
       else this.#x[X.state + base + f] = STATUS.ready;
     }
   }
@@ -335,53 +326,9 @@ export class LogicalThread implements DoorWatch, Stepper {
     }
   }
 
-  #block(choice: number, words: readonly number[], check = true): void {
-    const x = this.#x;
-    const at = X.waits + choice * WAIT_WORDS;
-    if (words.length >= WAIT_WORDS) throw new Error("A wait reads too many words for the explorer");
-    x[at] = words.length;
-    for (let i = 0; i < words.length; i++) x[at + 1 + i] = words[i]!;
-    x[X.state + choice] = STATUS.blocked;
-    if (check && words.length === 0) throw new Error("A blocking wait must name its words");
-  }
-
-  /** Those that wait for one of these words are candidates again. */
-  #wake(word: number, words: number): void {
-    const x = this.#x;
-    const high = x[X.high]!;
-    for (let c = 0; c < high; c++) {
-      if (x[X.state + c] !== STATUS.blocked) continue;
-      const at = X.waits + c * WAIT_WORDS;
-      for (let i = x[at]!; i > 0; i--) {
-        const w = x[at + i]!;
-        if (w >= word && w < word + words) x[X.state + c] = STATUS.ready;
-      }
-    }
-  }
-
-  /** Choices that may run now. */
-  #enabled(): number {
-    const x = this.#x;
-    const threads = x[X.threads]!;
-    const high = x[X.high]!;
-    const busy = x[X.busy]! - 1;
-    let mask = 0;
-    for (let c = 0; c < threads; c++) if (x[X.state + c] === STATUS.ready) mask |= 1 << c;
-    for (let c = threads; c < high; c++) {
-      if (
-        busy >= 0
-          ? busy === c && x[X.state + c] !== STATUS.blocked && x[X.state + c] !== STATUS.asleep
-          : x[X.state + c] === STATUS.ready
-      ) {
-        mask |= 1 << c;
-      }
-    }
-    return mask;
-  }
-
   #point(kind: number, word: number, words = 0): void {
     const me = this.#me;
-    const mask = this.#fresh ? 1 << me : this.#enabled();
+    const mask = this.#fresh ? 1 << me : enabled(this.#x);
     this.#fresh = false;
     const next = this.#choose(kind, word, words, mask, me);
     if (next !== me) this.#switch(next);
@@ -391,7 +338,7 @@ export class LogicalThread implements DoorWatch, Stepper {
   #choose(kind: number, word: number, words: number, mask: number, stay: number): number {
     const x = this.#x;
     const s = x[X.steps]!;
-    if (mask === 0) this.#over(this.#allDone() ? VERDICT.ended : VERDICT.deadlock);
+    if (mask === 0) this.#over(allDone(this.#x) ? VERDICT.ended : VERDICT.deadlock);
     if (s >= x[X.limit]!) this.#over(VERDICT.livelock);
     let next = stay >= 0 ? stay : lowest(mask);
     const mode = x[X.mode]!;
@@ -403,33 +350,9 @@ export class LogicalThread implements DoorWatch, Stepper {
         if ((mask >> wanted & 1) === 1) next = wanted;
         else x[X.verdict] = VERDICT.diverged;
       }
-    } else if ((mask & (mask - 1)) !== 0) next = this.#draw(mode, s, mask, next, stay >= 0);
+    } else if ((mask & (mask - 1)) !== 0) next = draw(x, s, mask, next, stay >= 0);
     this.#record(kind, word, words, mask, next);
     return next;
-  }
-
-  #draw(mode: number, s: number, mask: number, next: number, stays: boolean): number {
-    const x = this.#x;
-    if (mode === MODE.random) {
-      const r = x[X.random] = xorshift(x[X.random]!);
-      if (stays && (r & 3) !== 0) return next;
-      let n = (r >>> 2) % popcount(mask);
-      let m = mask;
-      while (n-- > 0) m &= m - 1;
-      return lowest(m);
-    }
-    // PCT: the runnable choice of highest priority runs; at a change point the running one gets the lowest.
-    const d = x[X.nextDecision]!;
-    if (d < x[X.decisions]! && x[X.plan + 2 * d]! <= s) {
-      x[X.nextDecision] = d + 1;
-      x[X.priority + next] = --x[X.lowest]!;
-    }
-    let best = -1;
-    for (let m = mask; m !== 0; m &= m - 1) {
-      const c = lowest(m);
-      if (best < 0 || x[X.priority + c]! > x[X.priority + best]!) best = c;
-    }
-    return best;
   }
 
   #record(kind: number, word: number, words: number, mask: number, next: number): void {
@@ -444,12 +367,15 @@ export class LogicalThread implements DoorWatch, Stepper {
     x[e + 3] = words;
     x[e + 4] = mask;
     x[e + 5] = next;
-    if (x[X.positions] === 1) this.notes.push({ step: s, where: this.#where() });
+    if (x[X.positions] === 1) this.notes.push({ step: s, where: this.#where(kind) });
   }
 
-  #where(): string {
+  /** Between fibers there is no line of code to show: the label of the wait says where the operation is. */
+  #where(kind: number): string {
     const label = this.#control ? this.#fibers[this.#me - this.#x[X.threads]!]?.label ?? "" : "";
-    return label === "" || !this.#predicate ? position() : `waits: ${label}`;
+    if (label === "") return position();
+    if (this.#predicate) return `waits: ${label}`;
+    return kind === POINT.step || kind === POINT.blocked ? `at: ${label}` : position();
   }
 
   /** Hands the turn over and waits for the next one. */
@@ -466,12 +392,6 @@ export class LogicalThread implements DoorWatch, Stepper {
       this.#unwind();
     }
     return what;
-  }
-
-  #allDone(): boolean {
-    const x = this.#x;
-    for (let t = 0; t < x[X.threads]!; t++) if (x[X.state + t] !== STATUS.done) return false;
-    return true;
   }
 
   #verdict(v: number): void {
@@ -495,9 +415,9 @@ export class LogicalThread implements DoorWatch, Stepper {
   #end(): void {
     const x = this.#x;
     x[X.state + this.context.thread] = STATUS.done;
-    const mask = this.#enabled();
+    const mask = enabled(this.#x);
     if (mask === 0) {
-      this.#verdict(this.#allDone() ? VERDICT.ended : VERDICT.deadlock);
+      this.#verdict(allDone(this.#x) ? VERDICT.ended : VERDICT.deadlock);
       give(x, COORDINATOR, 1);
       return;
     }
@@ -515,18 +435,4 @@ export class LogicalThread implements DoorWatch, Stepper {
 /** Lets every microtask that can run, run. */
 async function dry(): Promise<void> {
   for (let i = 0; i < DRY; i++) await undefined;
-}
-
-function popcount(mask: number): number {
-  let n = 0;
-  for (let m = mask; m !== 0; m &= m - 1) n++;
-  return n;
-}
-
-/** The innermost line of code that is neither the door nor the explorer. */
-function position(): string {
-  const lines = (new Error().stack ?? "").split("\n").slice(1);
-  const found = lines.find((l) => !/\/(core\/doors|core\/memory\/sanitizer|testing)\b[^ ]*\.[jt]s/.test(l)) ??
-    lines.at(-1) ?? "";
-  return found.trim().replace(/^at /, "");
 }

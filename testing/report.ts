@@ -1,0 +1,42 @@
+/**
+ * What an exploration says, as people read it: never more than was checked.
+ *
+ * @module
+ */
+import type { ExploreReport } from "./explore.ts";
+
+function plural(n: number, what: string): string {
+  return `${n.toLocaleString("en-US")} ${what}${n === 1 ? "" : "s"}`;
+}
+
+/** How far it went: `exhaustive to 2 preemptions, 2 threads, 1,742 schedules`. */
+export function coverage(r: Pick<ExploreReport, "bound" | "threads" | "schedules" | "runs">): string {
+  const depth = r.bound < 0 ? "not exhaustive" : `exhaustive to ${plural(r.bound, "preemption")}`;
+  return `${depth}, ${plural(r.threads, "thread")}, ${
+    plural(r.bound < 0 ? r.runs : r.schedules, "schedule")
+  }`;
+}
+
+/**
+ * A report in words: what was found and how far the search went, why that may say less than it seems, the
+ * interleavings that were asked for, and of a violation its trace and the one line that shows it again.
+ *
+ * @param again the command line that shows a schedule again; the report's own unless told
+ */
+export function formatReport(
+  r: ExploreReport,
+  again: (schedule: string) => string = (schedule) => `${r.command} --replay ${schedule}`,
+): string {
+  const v = r.violation;
+  const lines = v === undefined ? [`${r.name}: we found none; ${coverage(r)}`] : [
+    `${r.name}: ${v.kind}, rule ${v.rule}: ${v.message}`,
+    v.trace,
+    `shown by schedule ${v.schedule} (${plural(v.preemptions, "preemption")}), after ${
+      plural(r.runs, "schedule")
+    }`,
+    `replay: ${again(v.schedule)}`,
+  ];
+  lines.push(...r.warnings.map((w) => `warning: ${w}`));
+  r.shown.forEach((trace, i) => lines.push(`passing interleaving ${i + 1}:`, trace));
+  return lines.join("\n");
+}
