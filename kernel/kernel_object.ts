@@ -21,8 +21,8 @@ import { sumCpus, WORK } from "../core/memory/counters.ts";
 import { Sanitizer } from "../core/memory/sanitizer.ts";
 import { type Blame, blameTree } from "../core/net/blame.ts";
 import type { TimerEntry } from "../core/doors/clock.ts";
+import { ifLinkChanged } from "../core/net/config.ts";
 import { Events, type KernelEvent, type Subscription } from "../core/net/event.ts";
-import { LINK_STATE } from "../core/net/flags.ts";
 import type { Handle, Resolved } from "../core/net/handle.ts";
 import type { Ifnet } from "../core/net/ifnet.ts";
 import { IfnetObject } from "../core/net/ifnet_object.ts";
@@ -156,8 +156,8 @@ export class KernelObject implements Kernel {
       explain: (m) => this.table.explain(m),
       list: () => this.table.all(),
     };
-    cpu.on(MAIL.link, (m) => this.#link(m.a, m.b, m.c));
-    this.control.on(MAIL.link, (m) => this.#link(m.a, m.b, m.c));
+    cpu.on(MAIL.link, (m) => ifLinkChanged(this.ifs, m.a, m.b, m.c));
+    this.control.on(MAIL.link, (m) => ifLinkChanged(this.ifs, m.a, m.b, m.c));
     const inet = new InetControl(this.control, this.ifs, this.events, (fn) => this.callbacks.call(fn));
     cpu.sources.push(inet);
     this.vnetTable.vars.add([inet.vnetVar]);
@@ -344,14 +344,6 @@ export class KernelObject implements Kernel {
       return Promise.reject(e);
     }
     return fn();
-  }
-
-  #link(index: number, born: number, state: number): void {
-    const e = this.ifs.entries[index];
-    // Ignored after unlink, or when the slot has another occupant (behaviour 26).
-    if (e === undefined || e.born !== born || this.ifs.resolve(this.ifs.handle(e)) !== "live") return;
-    const name = Object.keys(LINK_STATE)[state] ?? "unknown";
-    this.events.emit("link", e.name, { vnet: e.vnet.name, handle: this.ifs.handle(e), detail: name });
   }
 
   /** What a CPU reports without being asked. */

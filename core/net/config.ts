@@ -9,7 +9,7 @@
 import { get, set, store } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
-import { DISPATCH, IFF } from "./flags.ts";
+import { DISPATCH, IFF, LINK_STATE } from "./flags.ts";
 import { formatHandle, type Handle, handleGencnt } from "./handle.ts";
 import type { IfChange, Ifnet, IfOptions } from "./ifnet.ts";
 import type { IfEntry, Interfaces } from "./interfaces.ts";
@@ -68,6 +68,14 @@ export function ifDown(ifs: Interfaces, e: IfEntry, h: Handle): Promise<void> {
     assertClaimable(ifs, e, h, "bring down");
     if (ifs.clearUp(e)) await tell(ifs, e, { up: false });
   });
+}
+
+/** A driver's CPU says that the link changed: ignored after unlink, or when the slot has another occupant (R12). */
+export function ifLinkChanged(ifs: Interfaces, index: number, born: number, state: number): void {
+  const e = ifs.entries[index];
+  if (e === undefined || e.born !== born || ifs.resolve(ifs.handle(e)) !== "live") return;
+  const name = Object.keys(LINK_STATE)[state] ?? "unknown";
+  ifs.events.emit("link", e.name, { vnet: e.vnet.name, handle: ifs.handle(e), detail: name });
 }
 
 /** Changes options; what the driver refuses is rolled back. */

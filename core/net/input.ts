@@ -236,7 +236,8 @@ function receive(net: Net, index: number, gencnt: number, b: PacketBatch): void 
     count(net, index, b);
     cpu.counters.count(WORK.handled, b.n);
     if (get(a, at + IFNET.taps) !== 0) tapBatch(net, index as AttachedIfp, b, "in");
-    const toGen = get(a, at + IFNET.xconnectGen);
+    // A hint, confirmed by an atomic load: what is read after it belongs to it (R18).
+    const toGen = get(a, at + IFNET.xconnectGen) === 0 ? 0 : load(a, at + IFNET.xconnectGen);
     if (toGen !== 0) {
       const to = ifnetByHandle(s, makeHandle(toGen, get(a, at + IFNET.xconnect)));
       if (to === undefined) drop(net, index, b, DROP.gone);
