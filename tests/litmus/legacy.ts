@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { load, set, store, until } from "../../core/doors/arena.ts";
+import { cas, exchange, load, set, store, until } from "../../core/doors/arena.ts";
 import { Epoch } from "../../core/epoch/epoch.ts";
 import { CPU } from "../../core/memory/arena.ts";
 import type { ScenarioThread, ThreadContext } from "../../testing/mod.ts";
@@ -32,6 +32,21 @@ export class Legacy {
   /** Writes one. */
   store(i: number, w: number, value: number): void {
     store(this.a, this.at(i, w), value);
+  }
+
+  /** Writes one and answers what was there, in one piece: what a subsystem does under its own lock. */
+  swap(i: number, w: number, value: number): number {
+    return exchange(this.a, this.at(i, w), value);
+  }
+
+  /** mtx_lock: word `w` of object `i` is the mutex. */
+  lock(i: number, w: number): void {
+    while (cas(this.a, this.at(i, w), 0, 1) !== 0) this.await(i, w, 0);
+  }
+
+  /** mtx_unlock. */
+  unlock(i: number, w: number): void {
+    store(this.a, this.at(i, w), 0);
   }
 
   /** Touches object `i`: use after free when it was given back. `what` names it when the pointer is NULL. */

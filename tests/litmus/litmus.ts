@@ -5,13 +5,6 @@
  */
 import type { Scenario } from "../../testing/scenario.ts";
 
-/** A race that cannot be expressed says why. */
-export interface Inexpressible {
-  readonly id: string;
-  /** Why there is nothing to explore. */
-  readonly reason: string;
-}
-
 /** One race. */
 export interface Litmus {
   /** `R01` to `R34`. */
@@ -26,8 +19,8 @@ export interface Litmus {
   readonly softc: Scenario;
   /** Further scenarios of softc's side, by name. */
   readonly more?: Readonly<Record<string, Scenario>>;
-  /** Preemptions to which softc's side is explored; 2 unless told. */
-  readonly bound?: number;
+  /** Scenarios of softc's side that take more than 50,000 schedules to 3 preemptions: `softc`, `more.ring`. */
+  readonly large?: readonly string[];
 }
 
 /** Makes a litmus test; only helps the type checker. */

@@ -7,11 +7,8 @@
  *
  * @module
  */
+import { original } from "./copy.ts";
 import { PATCHES } from "./patches.ts";
-
-const ROOT = new URL("../../", import.meta.url);
-/** What a copy holds. */
-const TREE = ["core", "vnet", "drivers", "kernel", "testing", "tests/litmus"];
 
 /** A change of one file: `find` matches exactly once. */
 export interface Patch {
@@ -23,16 +20,8 @@ export interface Patch {
   readonly asked: readonly string[];
   /** Why nothing that can be seen changes. */
   readonly equivalent?: string;
-}
-
-/** How one mutant went. */
-export interface MutantRow {
-  readonly name: string;
-  readonly caught: boolean;
-  /** Scenario that caught it, how, and with how many preemptions. */
-  readonly by: string;
-  /** Why it changes nothing that can be seen. */
-  readonly equivalent?: string;
+  /** Asked on a copy whose raw loops are led through the door. */
+  readonly raw?: boolean;
 }
 
 /** Functions whose door sites are mutated, and the scenarios that are asked about each. */
@@ -88,8 +77,10 @@ function generate(text: string, site: typeof SITES[number]): Patch[] {
   const short = /#?\w+(?=\()/.exec(site.from)?.[0] ?? site.from.replace("export function ", "").trim();
   const patches: Patch[] = [];
   const add = (what: string, changed: readonly string[]): void => {
+    const name = `${site.file}: ${short}: ${what}`;
+    const same = patches.filter((p) => p.name.startsWith(name)).length;
     patches.push({
-      name: `${site.file}: ${short}: ${what}`,
+      name: same === 0 ? name : `${name} (${same + 1})`,
       file: site.file,
       find: fn,
       replace: changed.join("\n"),
@@ -131,7 +122,7 @@ function generate(text: string, site: typeof SITES[number]): Patch[] {
 
 /** Every mutant. */
 export function mutants(): Patch[] {
-  const generated = SITES.flatMap((s) => generate(Deno.readTextFileSync(new URL(s.file, ROOT)), s));
+  const generated = SITES.flatMap((s) => generate(original(s.file), s));
   const judged = generated.map((p) => {
     const why = EQUIVALENT.find(([name]) => name.test(p.name))?.[1];
     return why === undefined ? p : { ...p, equivalent: why };
@@ -172,77 +163,3 @@ const EQUIVALENT: readonly (readonly [RegExp, string])[] = [
     "behind the grace period a count of 0 stays 0: references are only taken of what is attached",
   ],
 ];
-
-/** Runs every mutant on a copy of the tree. */
-export async function runMutants(each: (m: MutantRow) => void, only?: string): Promise<MutantRow[]> {
-  const copy = await Deno.makeTempDir({ prefix: "softc-mutants-" });
-  const rows: MutantRow[] = [];
-  try {
-    for (const folder of TREE) copyTree(new URL(`${folder}/`, ROOT).pathname, `${copy}/${folder}`);
-    Deno.copyFileSync(new URL("mod.ts", ROOT), `${copy}/mod.ts`);
-    // The tree as it is must pass, or being caught would mean nothing.
-    const all = [...new Set(mutants().flatMap((p) => p.asked))];
-    const broken = await kill(copy, all);
-    if (broken !== "") throw new Error(`the tree without a mutant is caught by ${broken}`);
-    for (const p of mutants().filter((p) => only === undefined || p.name.includes(only))) {
-      const path = `${copy}/${p.file}`;
-      const text = Deno.readTextFileSync(path);
-      const found = text.split(p.find).length - 1;
-      let row: MutantRow;
-      if (found !== 1) row = { name: p.name, caught: false, by: `its text was found ${found} times` };
-      else {
-        Deno.writeTextFileSync(path, text.replace(p.find, () => p.replace));
-        Deno.writeTextFileSync(path, imports(Deno.readTextFileSync(path)));
-        const by = p.equivalent === undefined ? await kill(copy, p.asked) : "";
-        row = { name: p.name, caught: by !== "", by, ...(p.equivalent && { equivalent: p.equivalent }) };
-        Deno.writeTextFileSync(path, text);
-      }
-      rows.push(row);
-      each(row);
-    }
-  } finally {
-    await Deno.remove(copy, { recursive: true });
-  }
-  return rows;
-}
-
-/** A mutant may use a door that its file did not import. */
-function imports(text: string): string {
-  return text.replace(
-    /import \{([^}]*)\} from "(\.\.\/)doors\/arena\.ts";/,
-    (_all, names: string, up: string) => {
-      const all = new Set([
-        ...names.split(",").map((n) => n.trim()).filter(Boolean),
-        "get",
-        "load",
-        "set",
-        "store",
-      ]);
-      return `import { ${[...all].join(", ")} } from "${up}doors/arena.ts";`;
-    },
-  );
-}
-
-function copyTree(from: string, to: string): void {
-  Deno.mkdirSync(to, { recursive: true });
-  for (const entry of Deno.readDirSync(from)) {
-    if (entry.isDirectory) copyTree(`${from}/${entry.name}`, `${to}/${entry.name}`);
-    else if (entry.name.endsWith(".ts")) Deno.copyFileSync(`${from}/${entry.name}`, `${to}/${entry.name}`);
-  }
-}
-
-/** Who notices: "" when nobody does. */
-async function kill(copy: string, asked: readonly string[]): Promise<string> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--no-config", `${copy}/tests/litmus/kill.ts`, ...asked],
-    stdout: "piped",
-    stderr: "piped",
-    signal: AbortSignal.timeout(120_000),
-  });
-  const { code, stdout, stderr } = await command.output();
-  const text = new TextDecoder().decode(stdout).trim();
-  if (code === 0) return "";
-  return text !== ""
-    ? text
-    : `${asked[0]} (${new TextDecoder().decode(stderr).trim().split("\n")[0] || "no end"})`;
-}

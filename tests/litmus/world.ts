@@ -7,7 +7,7 @@ import { Control } from "../../core/cpu/control.ts";
 import { Cpu, type PortMessage } from "../../core/cpu/cpu.ts";
 import { MAIL, type Mail, mailboxAt } from "../../core/cpu/mailbox.ts";
 import { turn } from "../../core/cpu/pump.ts";
-import { Device } from "../../core/device/device.ts";
+import { Device, MTU } from "../../core/device/device.ts";
 import type { Driver } from "../../core/device/driver.ts";
 import type { InstanceFacts } from "../../core/device/instance.ts";
 import { Instances } from "../../core/device/instances.ts";
@@ -16,9 +16,11 @@ import { load, set, until } from "../../core/doors/arena.ts";
 import { type Arena, HEADER, IFNET, MAILBOX } from "../../core/memory/arena.ts";
 import { BORN } from "../../core/memory/counters.ts";
 import { RING, ringWaits } from "../../core/memory/ring.ts";
+import { ifLinkChanged } from "../../core/net/config.ts";
 import { DISPATCH, IFF } from "../../core/net/flags.ts";
 import { Events } from "../../core/net/event.ts";
 import type { Ifnet } from "../../core/net/ifnet.ts";
+import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import { inputWaits, pollInput } from "../../core/net/input.ts";
 import { type IfEntry, type IfSpec, Interfaces } from "../../core/net/interfaces.ts";
 import { books } from "../../core/net/ledger.ts";
@@ -29,6 +31,7 @@ import { ifnetByIndexAttached } from "../../core/net/section.ts";
 import { transition } from "../../core/net/state.ts";
 import { AF, type Domain } from "../../core/net/domain.ts";
 import { Callbacks } from "../../core/cpu/callbacks.ts";
+import type { Clock } from "../../core/doors/clock.ts";
 import { VnetTable } from "../../vnet/table.ts";
 import type { VnetObject } from "../../vnet/vnet.ts";
 import type { ThreadContext } from "../../testing/scenario.ts";
@@ -52,9 +55,19 @@ const domain: Domain = {
   input: (_s, _p, b) => void b.freeAll(),
 };
 
+/** Time of one CPU of a scenario: moved by hand. */
+export class HandClock implements Clock {
+  readonly virtual = true;
+  time = 0;
+  now(): number {
+    return this.time;
+  }
+}
+
 /** A CPU of the scenario. */
 export interface CpuWorld {
   readonly t: ThreadContext;
+  readonly clock: HandClock;
   readonly a: Int32Array;
   readonly cpu: Cpu;
   readonly net: Net;
@@ -76,15 +89,26 @@ export function scratch(arena: Arena, i: number): number {
   return HEADER.WORDS / 2 + i;
 }
 
+/** What a CPU is put together from, beyond the driver. */
+export interface CpuSpec {
+  /** Address families of the CPU; one with nothing but data unless told. */
+  readonly domains?: (net: Net) => readonly Domain[];
+  /** CPU 0's grace periods: without them epoch callbacks are refused. */
+  readonly grace?: () => Promise<void>;
+}
+
 /** Puts a CPU together. What it reports (a fault, a failed mail) is thrown: in a scenario it is a finding. */
-export function openCpu(t: ThreadContext, driver?: Driver<never>): CpuWorld {
+export function openCpu(t: ThreadContext, driver?: Driver<never>, o: CpuSpec = {}): CpuWorld {
   const port = { post: (m: PortMessage): void => report(t.thread, m) };
-  const cpu = new Cpu(t.thread, t.arena, { now: () => 0, virtual: true }, port, t.sanitizer);
+  const clock = new HandClock();
+  const cpu = new Cpu(t.thread, t.arena, clock, port, t.sanitizer);
   const net = new Net(cpu);
-  net.domains.push(domain);
+  net.domains.push(...o.domains?.(net) ?? [domain]);
   const callbacks = new Callbacks(
-    () => Promise.reject(new Error("scenarios have no epoch callbacks")),
-    () => {},
+    o.grace ?? (() => Promise.reject(new Error("only CPU 0 of a scenario has epoch callbacks"))),
+    (e) => {
+      throw e;
+    },
   );
   const instances = new Instances(cpu, net, () => Promise.resolve({ default: driver }), callbacks);
   cpu.sources.push(
@@ -92,7 +116,7 @@ export function openCpu(t: ThreadContext, driver?: Driver<never>): CpuWorld {
     { poll: (budget) => pollQueues(net, budget), waits: () => queuesWait(net) },
     instances.interrupts,
   );
-  return { t, a: t.arena.a, cpu, net, instances };
+  return { t, a: t.arena.a, clock, cpu, net, instances };
 }
 
 function report(cpu: number, m: PortMessage): void {
@@ -101,16 +125,37 @@ function report(cpu: number, m: PortMessage): void {
   throw new Error(`CPU ${cpu} reports ${m.report?.label ?? "a failed message"}: ${e.message}`);
 }
 
-/** Puts CPU 0 together, with its structural side. */
-export function openControl(t: ThreadContext, driver?: Driver<never>): ControlWorld {
-  const world = openCpu(t, driver);
+/** Puts CPU 0 together, with its structural side. `before` runs when all but vnet0 is there. */
+export function openControl(
+  t: ThreadContext,
+  driver?: Driver<never>,
+  o: CpuSpec = {},
+  before: (w: Omit<ControlWorld, "vnet0">) => void = () => {},
+): ControlWorld {
+  const world = openCpu(t, driver, { ...o, grace: () => control.grace.wait() });
   const control = new Control(world.cpu);
   control.stepper = t.stepper;
   control.onReport = (r, k) => report(k, { report: r });
   const events = new Events(() => 0, () => ({}));
-  const ifs = new Interfaces(control, world.net, events, [domain]);
-  const vnets = new VnetTable(ifs, (e) => ({ name: e.name }) as Ifnet, (e) => detachEntry(ifs, e));
-  return { ...world, control, events, ifs, vnets, vnet0: vnets.create(undefined, "vnet0") };
+  const ifs = new Interfaces(control, world.net, events, world.net.domains);
+  const wrap = (e: IfEntry): Ifnet => new IfnetObject(ifs, e, MTU, () => {});
+  const vnets = new VnetTable(ifs, wrap, (e) => detachEntry(ifs, e));
+  const link = (m: Mail): void => ifLinkChanged(ifs, m.a, m.b, m.c);
+  world.cpu.on(MAIL.link, link);
+  control.on(MAIL.link, link);
+  const made = { ...world, control, events, ifs, vnets };
+  before(made);
+  return { ...made, vnet0: vnets.create(undefined, "vnet0") };
+}
+
+/** Runs `fn` in `prepare`, where nothing is scheduled: its structural operations do not wait at their steps. */
+export async function unscheduled<R>(w: ControlWorld, fn: () => Promise<R>): Promise<R> {
+  w.control.stepper = undefined;
+  try {
+    return await fn();
+  } finally {
+    w.control.stepper = w.t.stepper;
+  }
 }
 
 /** How {@linkcode attachIf} makes an interface. */
@@ -159,14 +204,14 @@ export function attachIf(w: ControlWorld, driver: Driver<never>, o: AttachSpec =
   return e;
 }
 
-function instanceMail(w: CpuWorld, index: number): Omit<Mail, "kind"> {
+function instanceMail(w: CpuWorld, index: number, peers: InstanceFacts["peers"]): Omit<Mail, "kind"> {
   const facts: InstanceFacts = {
     index,
     born: load(w.a, w.net.arena.ifnetAt(index) + IFNET.born),
     name: `if${index}`,
     options: {},
     id: {} as never,
-    peers: [],
+    peers,
     shared: 0,
     window: 0,
   };
@@ -174,16 +219,25 @@ function instanceMail(w: CpuWorld, index: number): Omit<Mail, "kind"> {
 }
 
 /** Imports the driver on this CPU and runs its `attach`, as mail would: the home CPU's part. */
-export async function attachInstance(w: CpuWorld, index: number): Promise<void> {
-  const mail = instanceMail(w, index);
+export async function attachInstance(
+  w: CpuWorld,
+  index: number,
+  peers: InstanceFacts["peers"] = [],
+): Promise<void> {
+  const mail = instanceMail(w, index, peers);
   await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
   await w.cpu.handle({ ...mail, kind: MAIL.attach });
 }
 
 /** Opens the instance of an interface on this CPU, as mail would; at home, `attach` comes first. */
-export async function openInstance(w: CpuWorld, index: number, home: boolean): Promise<void> {
-  const mail = instanceMail(w, index);
-  if (home) await attachInstance(w, index);
+export async function openInstance(
+  w: CpuWorld,
+  index: number,
+  home: boolean,
+  peers: InstanceFacts["peers"] = [],
+): Promise<void> {
+  const mail = instanceMail(w, index, peers);
+  if (home) await attachInstance(w, index, peers);
   else await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
   await w.cpu.handle({ ...mail, kind: MAIL.open });
 }

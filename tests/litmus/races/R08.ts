@@ -97,6 +97,7 @@ export default defineLitmus({
   id: "R08",
   title: "output of one vnet through an interface that moves to another",
   stored: "5.1",
+  large: ["more.ring"],
   legacy: {
     name: "R08 legacy",
     // Object 1 is the ifnet: word 1 if_vnet, word 2 if_afdata. Objects 2 and 3 are afdata of A and of B.

@@ -22,6 +22,7 @@ export default defineLitmus({
   id: "R30",
   title: "a worker that is pending when its clone is destroyed",
   stored: ".",
+  large: ["softc"],
   legacy: {
     name: "R30 legacy",
     threads: [
