@@ -7,10 +7,12 @@ import { plainError } from "../core/cpu/cpu.ts";
 import { Arena } from "../core/memory/arena.ts";
 import { openEndpoint } from "../kernel/endpoint.ts";
 import { COORDINATOR, give, take, TURN } from "./block.ts";
+import { loadDice } from "./dice.ts";
 import { pickScenario } from "./load.ts";
 import type { ThreadNews, ThreadStart } from "./news.ts";
 import { Abort, LogicalThread } from "./thread.ts";
 
+loadDice();
 const endpoint = await openEndpoint();
 const tell = (news: ThreadNews): void => endpoint.post(news);
 

@@ -31,6 +31,7 @@ import {
   X,
 } from "./block.ts";
 import { allDone, block, draw, enabled, rouse, wake } from "./choices.ts";
+import { resetDice } from "./dice.ts";
 import { position } from "./position.ts";
 import type { Scenario, ScenarioThread, ThreadContext } from "./scenario.ts";
 
@@ -140,6 +141,7 @@ export class LogicalThread implements DoorWatch, Stepper {
   }
 
   #begin(): void {
+    resetDice(this.context.thread);
     this.#me = this.context.thread;
     this.#aborted = false;
     this.told = false;

@@ -1,5 +1,12 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { explore, type ExploreOptions, formatSchedule, parseSchedule, replay } from "../../testing/mod.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  explore,
+  type ExploreOptions,
+  formatReport,
+  formatSchedule,
+  parseSchedule,
+  replay,
+} from "../../testing/mod.ts";
 
 const PROGRAMS = new URL("./programs.ts", import.meta.url).href;
 const run = (scenario: string, o: ExploreOptions = {}) => explore(PROGRAMS, { scenario, bound: 8, ...o });
@@ -60,6 +67,41 @@ Deno.test("a deadlock is a finding that names who waits", async () => {
   const r = await run("deadlock");
   assertEquals(r.violation?.kind, "deadlock");
   assertStringIncludes(r.violation!.message, "A, B");
+});
+
+Deno.test("a sleeper that nobody is left to notify is a lost wake-up", async () => {
+  const { violation } = await run("asleep");
+  assertEquals([violation?.kind, violation?.rule], ["lost wake-up", "asleep"]);
+  assertStringIncludes(violation!.message, "sleeper sleeps");
+});
+
+Deno.test("a touch of freed words is a finding that names the rule and who freed them", async () => {
+  const { violation } = await run("freed");
+  assertEquals([violation?.kind, violation?.rule], ["use after free", "1b"]);
+  assertStringIncludes(violation!.message, "freed by epoch callback on CPU 0");
+});
+
+Deno.test("packets that the books lost are a finding, whatever the scenario checks", async () => {
+  const { violation } = await run("leak");
+  assertEquals([violation?.kind, violation?.message], ["ledger", "1 packets are unaccounted for"]);
+});
+
+Deno.test("random numbers are the same in every schedule, so that each replays", async () => {
+  const r = await run("dice", { all: true, random: 50 });
+  assertEquals([r.violations, r.bound], [0, 8]);
+});
+
+Deno.test("a report says its bound, and of a violation the rule, both columns, and one line that shows it again", async () => {
+  assertEquals(
+    formatReport(await run("3+3")),
+    "3+3: we found none; exhaustive to 8 preemptions, 2 threads, 20 schedules",
+  );
+  const text = formatReport(await run("lost"));
+  assertMatch(text, /^lost: check, rule lost: 2 increments gave 1$/m);
+  assertMatch(text, /^ step +A +B/m);
+  assertMatch(text, /programs\.ts:\d+/);
+  assertMatch(text, /^replay: softc explore file:\S+programs\.ts --scenario lost --replay \S+$/m);
+  assertStringIncludes(formatReport(await run("vacuous")), 'warning: "the moon is blue" never happened');
 });
 
 Deno.test("a loop without an end is a finding", async () => {

@@ -1,5 +1,8 @@
 /** Tiny programs whose schedules can be counted by hand. */
 import { add, get, load, notify, set, store, until, wait } from "../../core/doors/arena.ts";
+import { Cpu } from "../../core/cpu/cpu.ts";
+import { MBUF } from "../../core/memory/arena.ts";
+import { BORN } from "../../core/memory/counters.ts";
 import type { Scenario, ScenarioThread } from "../../testing/mod.ts";
 
 /** Words of the heap that the programs use. */
@@ -127,6 +130,61 @@ const programs: Record<string, Scenario> = {
       name: "consumer",
       run(t) {
         if (load(t.arena.a, at(t, 0)) === 1) get(t.arena.a, at(t, 1));
+      },
+    }],
+  },
+  /** Each thread makes as many accesses as its dice say. */
+  dice: {
+    name: "dice",
+    threads: ["A", "B"].map((name) => ({
+      name,
+      run(t) {
+        for (let n = Math.random() * 4; n > 0; n--) add(t.arena.a, at(t, 0), 1);
+      },
+    })),
+  },
+  /** The producer rings before the sleeper lies down, and not again. */
+  asleep: {
+    name: "asleep",
+    threads: [{
+      name: "producer",
+      run(t) {
+        if (load(t.arena.a, at(t, 1)) === 1) notify(t.arena.a, at(t, 0));
+      },
+    }, {
+      name: "sleeper",
+      run(t) {
+        store(t.arena.a, at(t, 1), 1);
+        wait(t.arena.a, at(t, 0), 0, 1000);
+      },
+    }],
+  },
+  /** B touches what A has given back. */
+  freed: {
+    name: "freed",
+    threads: [{
+      name: "A",
+      run(t) {
+        store(t.arena.a, at(t, 0), 1);
+        t.sanitizer!.mark(at(t, 1), 16, "epoch callback");
+      },
+    }, {
+      name: "B",
+      run(t) {
+        if (load(t.arena.a, at(t, 0)) === 0) load(t.arena.a, at(t, 1));
+      },
+    }],
+  },
+  /** A packet is born, and its buffer is freed behind the books' back. */
+  leak: {
+    name: "leak",
+    threads: [{
+      name: "A",
+      run(t) {
+        const cpu = new Cpu(0, t.arena, { now: () => 0, virtual: true }, { post() {} }, t.sanitizer);
+        const ids = new Int32Array(1);
+        cpu.pool.alloc(ids, 0, 1, BORN.rx, 64);
+        set(t.arena.a, cpu.pool.headerAt(ids[0]!) + MBUF.owner, 0);
       },
     }],
   },

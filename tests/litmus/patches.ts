@@ -381,11 +381,20 @@ export const PATCHES: readonly Patch[] = [
     asked: ["R27"],
   },
   {
+    name: "a membership is left on whoever has the slot",
+    file: "vnet/inet/udp.ts",
+    find: "    if (!m.on.gone) m.on.groups.leave(m.group);",
+    replace: "    const now = this.#inet.ifs.entries[m.on.e.index];\n" +
+      "    if (now !== undefined) this.#inet.find(now, this.#family)?.groups.leave(m.group);",
+    asked: ["R32"],
+  },
+  {
     name: "a membership is left though its interface is gone",
     file: "vnet/inet/udp.ts",
-    find: "    const known = m.on.gone ? undefined : m.on.groups.get(key);",
-    replace: "    const known = m.on.groups.get(key);",
+    find: "    if (!m.on.gone) m.on.groups.leave(m.group);",
+    replace: "    m.on.groups.leave(m.group);",
     asked: ["R32"],
+    equivalent: "the groups of a link that is gone are empty: leaving finds nothing",
   },
   {
     name: "an address list is freed when its successor is published",
