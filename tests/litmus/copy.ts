@@ -70,7 +70,7 @@ export function withDoors(file: string, text: string): string {
     "load",
     "set",
     "store",
-    ...found?.[1]!.split(",").map((n) => n.trim()) ?? [],
+    ...(found?.[1] ?? "").split(",").map((n) => n.trim()),
   ]);
   names.delete("");
   return `import { ${[...names].join(", ")} } from "${path}";\n` + text.replace(found?.[0] ?? "", "");
