@@ -4,6 +4,12 @@
  * @module
  */
 export { explore, type ExploreOptions, type ExploreReport, replay, type Violation } from "./explore.ts";
+export {
+  DRIVER_SCENARIOS,
+  type DriverExploreOptions,
+  driverScenarios,
+  exploreDriver,
+} from "./explore_driver.ts";
 export type { Finding } from "./judge.ts";
 export { coverage, formatReport } from "./report.ts";
 export {
@@ -17,7 +23,21 @@ export {
 export { type Decision, formatSchedule, parseSchedule, type Schedule } from "./schedule.ts";
 export type { Arena, ArenaConfig, ArenaPlan } from "../core/memory/arena.ts";
 export { FREE_SITES, type FreeSite, type Sanitizer } from "../core/memory/sanitizer.ts";
-export { ACCESS, type Access, type DoorWatch } from "../core/doors/arena.ts";
+export {
+  ACCESS,
+  type Access,
+  add,
+  cas,
+  type DoorWatch,
+  exchange,
+  get,
+  load,
+  notify,
+  set,
+  store,
+  until,
+  wait,
+} from "../core/doors/arena.ts";
 export type { Clock } from "../core/doors/clock.ts";
 export type { Stepper } from "../core/doors/step.ts";
 export {

@@ -9,6 +9,7 @@ import { addCapture } from "./capture.ts";
 import { Commands, EXIT, type Io } from "./command.ts";
 import { addDev } from "./dev.ts";
 import { addExplain } from "./explain.ts";
+import { addExplore } from "./explore.ts";
 import { addIf } from "./if.ts";
 import { addLab } from "./lab.ts";
 import { addModule, addTraffic, addVnet } from "./nouns.ts";
@@ -43,6 +44,7 @@ export async function runCli(args: readonly string[], io: Io = STANDARD): Promis
   addCapture(cli, program);
   addLab(cli, program);
   addExplain(cli, program);
+  addExplore(cli, program);
   addNew(cli, program);
   addWatchDriver(cli, program);
   forAll(

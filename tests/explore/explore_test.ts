@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   explore,
+  exploreDriver,
   type ExploreOptions,
   formatReport,
   formatSchedule,
@@ -156,6 +157,32 @@ Deno.test("passing interleavings are shown on demand", async () => {
   assertEquals(r.shown.length, 2);
   assertStringIncludes(r.shown[0]!, "rmw heap+0");
 });
+
+// What conformance's quick run and `softc explore` stand on.
+for (
+  const driver of ["drivers/null.ts", "drivers/loopback.ts", "drivers/epair.ts", "examples/echo/echo.ts"]
+) {
+  Deno.test(`${driver} on two threads: detach and move, to 1 preemption`, async () => {
+    for (const r of await exploreDriver(new URL(`../../${driver}`, import.meta.url), { bound: 1 })) {
+      assertEquals([r.violation, r.bound, r.warnings], [undefined, 1, []], formatReport(r));
+    }
+  });
+}
+
+for (
+  const [driver, says] of [
+    ["double_free.ts", "freed by dev.txDone"],
+    ["lost_packets.ts", "packets are left"],
+    ["rearmed.ts", "Cannot arm a timer"],
+  ] as const
+) {
+  Deno.test(`examples/broken/${driver} is found by the explorer too`, async () => {
+    const [r] = await exploreDriver(new URL(`../../examples/broken/${driver}`, import.meta.url), {
+      bound: 1,
+    });
+    assertStringIncludes(r!.violation!.message, says);
+  });
+}
 
 Deno.test("formatSchedule() and parseSchedule() are inverse", () => {
   const s = [{ step: 0, choice: 1 }, { step: 36, choice: 10 }];

@@ -6,7 +6,7 @@ import { ModuleTable } from "../../core/device/modules.ts";
 import type { ThreadContext } from "../../testing/mod.ts";
 import { vmove } from "../../vnet/vmove.ts";
 import type { VnetObject } from "../../vnet/vnet.ts";
-import { type ControlWorld, openControl, unscheduled } from "./world.ts";
+import { type ControlWorld, openControl, unscheduled } from "../../testing/world.ts";
 
 /** CPU 0 with what comes and goes. */
 export interface BusWorld extends ControlWorld {

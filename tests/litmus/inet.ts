@@ -7,7 +7,7 @@ import type { NetSection } from "../../core/net/section.ts";
 import type { ThreadContext } from "../../testing/mod.ts";
 import { InetControl } from "../../vnet/inet/control.ts";
 import { inetDomains } from "../../vnet/inet/domain.ts";
-import { type ControlWorld, type CpuWorld, openControl, openCpu } from "./world.ts";
+import { type ControlWorld, type CpuWorld, openControl, openCpu } from "../../testing/world.ts";
 
 /** CPU 0 with its side of the IP stack. */
 export interface InetWorld extends ControlWorld {

@@ -21,7 +21,7 @@ import {
   scratch,
   sendOne,
   serveMail,
-} from "./world.ts";
+} from "../../testing/world.ts";
 import { checkOn, everywhere } from "./drivers/checked.ts";
 
 /** CPU 0 with one interface. */

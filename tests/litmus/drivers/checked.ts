@@ -2,7 +2,7 @@
 import { type Batch, defineDriver, type Driver } from "../../../core/device/mod.ts";
 import { get, load, store } from "../../../core/doors/arena.ts";
 import { IFNET } from "../../../core/memory/arena.ts";
-import { type CpuWorld, scratch } from "../world.ts";
+import { type CpuWorld, scratch } from "../../../testing/world.ts";
 
 /** The CPU that this thread is. */
 let world: CpuWorld | undefined;

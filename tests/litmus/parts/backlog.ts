@@ -7,7 +7,7 @@ import { ifInput, inputWaits, pollInput } from "../../../core/net/input.ts";
 import { defineScenario } from "../../../testing/mod.ts";
 import { homed } from "../drivers/checked.ts";
 import { type OneIf, oneIf } from "../threads.ts";
-import { assertLedger, type CpuWorld, openCpu } from "../world.ts";
+import { assertLedger, type CpuWorld, openCpu } from "../../../testing/world.ts";
 
 const PACKETS = 2;
 

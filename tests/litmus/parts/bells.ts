@@ -1,7 +1,7 @@
 /** Two CPUs ring a third at the same time: no bell is lost. Shows its worth from 3 preemptions on. */
 import { load, store, wait } from "../../../core/doors/arena.ts";
 import { defineScenario, type ScenarioThread } from "../../../testing/mod.ts";
-import { type CpuWorld, openCpu, scratch } from "../world.ts";
+import { type CpuWorld, openCpu, scratch } from "../../../testing/world.ts";
 
 const ringer = (name: string, i: number, times: number): ScenarioThread => ({
   name,

@@ -2,7 +2,7 @@
 import { load } from "../../../core/doors/arena.ts";
 import { LINE, MAGAZINE, MAGAZINE_WORDS } from "../../../core/memory/arena.ts";
 import { BORN, DROP } from "../../../core/memory/counters.ts";
-import { assertLedger, type CpuWorld, openCpu } from "../world.ts";
+import { assertLedger, type CpuWorld, openCpu } from "../../../testing/world.ts";
 import { defineScenario, type ScenarioThread } from "../../../testing/mod.ts";
 
 const cpu = (name: string): ScenarioThread => ({

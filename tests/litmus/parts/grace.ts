@@ -3,7 +3,7 @@ import { load, store } from "../../../core/doors/arena.ts";
 import { Callbacks } from "../../../core/cpu/callbacks.ts";
 import { Epoch } from "../../../core/epoch/epoch.ts";
 import { defineScenario, type ThreadContext } from "../../../testing/mod.ts";
-import { type ControlWorld, openControl, scratch } from "../world.ts";
+import { type ControlWorld, openControl, scratch } from "../../../testing/world.ts";
 
 const object = (t: ThreadContext, i: number): number => t.arena.plan.heap + i * 16;
 

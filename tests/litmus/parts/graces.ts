@@ -2,7 +2,7 @@
 import { load, store } from "../../../core/doors/arena.ts";
 import { Epoch } from "../../../core/epoch/epoch.ts";
 import { defineScenario } from "../../../testing/mod.ts";
-import { type ControlWorld, openControl, scratch } from "../world.ts";
+import { type ControlWorld, openControl, scratch } from "../../../testing/world.ts";
 
 export default defineScenario({
   name: "graces",

@@ -4,7 +4,7 @@ import { IFNET } from "../../../core/memory/arena.ts";
 import { dropRef, ifRele, ifTryRef } from "../../../core/net/ref.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { defineScenario, type ThreadContext } from "../../../testing/mod.ts";
-import { attachIf, type CpuWorld, openControl, openCpu } from "../world.ts";
+import { attachIf, type CpuWorld, openControl, openCpu } from "../../../testing/world.ts";
 import { homed } from "../drivers/checked.ts";
 
 function prepare(t: ThreadContext): CpuWorld {

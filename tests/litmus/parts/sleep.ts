@@ -1,7 +1,7 @@
 /** A CPU that lies down: no wake-up is lost (pump.ts, 1). */
 import { wait } from "../../../core/doors/arena.ts";
 import { MAIL, mailboxAt, MailSender } from "../../../core/cpu/mailbox.ts";
-import { type CpuWorld, openCpu } from "../world.ts";
+import { type CpuWorld, openCpu } from "../../../testing/world.ts";
 import type { Scenario } from "../../../testing/mod.ts";
 
 /** CPU 0 mails these kinds, the last of which is `stop`. */

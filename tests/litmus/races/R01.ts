@@ -15,7 +15,7 @@
 import { AF, afdata, afdataWord } from "../../../core/net/domain.ts";
 import type { NetSection } from "../../../core/net/section.ts";
 import { defineLitmus } from "../litmus.ts";
-import { type CpuWorld, DATA, openCpu, sendOne } from "../world.ts";
+import { type CpuWorld, DATA, openCpu, sendOne } from "../../../testing/world.ts";
 import { legacy } from "../legacy.ts";
 import { checkOn, homed } from "../drivers/checked.ts";
 import { detacher, detachVsSender, gone } from "../threads.ts";

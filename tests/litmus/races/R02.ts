@@ -14,7 +14,7 @@
 import { AF, afdata, afdataWord } from "../../../core/net/domain.ts";
 import type { NetSection } from "../../../core/net/section.ts";
 import { defineLitmus } from "../litmus.ts";
-import { DATA } from "../world.ts";
+import { DATA } from "../../../testing/world.ts";
 import { legacy } from "../legacy.ts";
 import { detachVsSender } from "../threads.ts";
 

@@ -15,7 +15,7 @@
 import { makeHandle } from "../../../core/net/handle.ts";
 import { AF, afdata, afdataWord } from "../../../core/net/domain.ts";
 import { ifnetByHandle } from "../../../core/net/section.ts";
-import { assertLedger, attachIf, type CpuWorld, DATA, scratch, serveMail } from "../world.ts";
+import { assertLedger, attachIf, type CpuWorld, DATA, scratch, serveMail } from "../../../testing/world.ts";
 import { load, store } from "../../../core/doors/arena.ts";
 import { IFNET } from "../../../core/memory/arena.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";

@@ -16,7 +16,7 @@ import { IFNET } from "../../../core/memory/arena.ts";
 import { BORN, ENDED } from "../../../core/memory/counters.ts";
 import { ifInput, inputWaits, pollInput } from "../../../core/net/input.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
-import { assertLedger, attachIf, type CpuWorld, openCpu } from "../world.ts";
+import { assertLedger, attachIf, type CpuWorld, openCpu } from "../../../testing/world.ts";
 import { type OneIf, oneIf } from "../threads.ts";
 import { homed } from "../drivers/checked.ts";
 import { set } from "../../../core/doors/arena.ts";

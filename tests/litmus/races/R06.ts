@@ -18,7 +18,14 @@ import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { dropRef, ifRele, ifTryRef, type RefHolder } from "../../../core/net/ref.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { defineLitmus } from "../litmus.ts";
-import { attachIf, type ControlWorld, type CpuWorld, openControl, openCpu, scratch } from "../world.ts";
+import {
+  attachIf,
+  type ControlWorld,
+  type CpuWorld,
+  openControl,
+  openCpu,
+  scratch,
+} from "../../../testing/world.ts";
 import type { IfEntry } from "../../../core/net/interfaces.ts";
 import { legacy } from "../legacy.ts";
 import driver from "../drivers/homed.ts";

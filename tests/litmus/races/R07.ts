@@ -17,7 +17,7 @@ import { IFNET } from "../../../core/memory/arena.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { dropRef, type IfRef, ifRele, ifTryRef } from "../../../core/net/ref.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
-import { type CpuWorld, openCpu, scratch } from "../world.ts";
+import { type CpuWorld, openCpu, scratch } from "../../../testing/world.ts";
 import { homed } from "../drivers/checked.ts";
 import { gone, type OneIf, oneIf } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";

@@ -32,7 +32,7 @@ import {
   scratch,
   sendOne,
   serveRing,
-} from "../world.ts";
+} from "../../../testing/world.ts";
 import { vmove } from "../../../vnet/vmove.ts";
 import type { VnetObject } from "../../../vnet/vnet.ts";
 import { legacy } from "../legacy.ts";

@@ -13,7 +13,7 @@
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { vmove } from "../../../vnet/vmove.ts";
 import { homed } from "../drivers/checked.ts";
-import { attachIf } from "../world.ts";
+import { attachIf } from "../../../testing/world.ts";
 import { type Lent, lent, unlessLost } from "../lent.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

@@ -17,7 +17,7 @@ import { MAIL } from "../../../core/cpu/mailbox.ts";
 import { store } from "../../../core/doors/arena.ts";
 import { ifLinkChanged } from "../../../core/net/config.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
-import { assertLedger, attachIf, scratch } from "../world.ts";
+import { assertLedger, attachIf, scratch } from "../../../testing/world.ts";
 import { DONE, type OneIf, oneIf, worker } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

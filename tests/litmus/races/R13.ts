@@ -20,7 +20,7 @@ import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { Stack } from "../../../vnet/inet/stack.ts";
 import { checkOn, homed } from "../drivers/checked.ts";
 import { ifnetOf, type InetWorld, inSection, openInetControl, openInetCpu } from "../inet.ts";
-import { attachIf, type CpuWorld, openInstance } from "../world.ts";
+import { attachIf, type CpuWorld, openInstance } from "../../../testing/world.ts";
 import { gone } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

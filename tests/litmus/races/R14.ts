@@ -19,7 +19,7 @@ import type { IfEntry } from "../../../core/net/interfaces.ts";
 import type { DeviceNode } from "../../../core/device/bus.ts";
 import type { ThreadContext } from "../../../testing/mod.ts";
 import { type BusWorld, openBus } from "../bus.ts";
-import { unscheduled } from "../world.ts";
+import { unscheduled } from "../../../testing/world.ts";
 import { unlessLost } from "../lent.ts";
 import { gone } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";

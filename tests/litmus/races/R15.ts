@@ -14,7 +14,7 @@ import { IFNET } from "../../../core/memory/arena.ts";
 import { AF, afdata } from "../../../core/net/domain.ts";
 import { attachEntries } from "../../../core/net/lifecycle.ts";
 import { ifnetByIndex, ifnetByIndexAttached } from "../../../core/net/section.ts";
-import { attachInstance, type CpuWorld, openCpu, scratch } from "../world.ts";
+import { attachInstance, type CpuWorld, openCpu, scratch } from "../../../testing/world.ts";
 import { homed } from "../drivers/checked.ts";
 import { type OneIf, oneIf } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";

@@ -15,7 +15,7 @@ import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { MTU } from "../../../core/device/device.ts";
 import { homed } from "../drivers/checked.ts";
 import { gone, type OneIf, oneIf } from "../threads.ts";
-import { openInstance } from "../world.ts";
+import { openInstance } from "../../../testing/world.ts";
 import { unlessLost } from "../lent.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

@@ -19,7 +19,7 @@ import { IfnetObject } from "../../../core/net/ifnet_object.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import type { IfEntry } from "../../../core/net/interfaces.ts";
 import { homed } from "../drivers/checked.ts";
-import { assertLedger, attachIf, type CpuWorld, openCpu, openInstance } from "../world.ts";
+import { assertLedger, attachIf, type CpuWorld, openCpu, openInstance } from "../../../testing/world.ts";
 import { type OneIf, oneIf } from "../threads.ts";
 import { unlessLost } from "../lent.ts";
 import { defineLitmus } from "../litmus.ts";

@@ -23,7 +23,14 @@ import { vmove } from "../../../vnet/vmove.ts";
 import { AFDATA } from "../../../vnet/inet/layout.ts";
 import { checkOn, homed } from "../drivers/checked.ts";
 import { ifnetOf, type InetWorld, openInetControl } from "../inet.ts";
-import { attachIf, type ControlWorld, type CpuWorld, openCpu, openInstance, unscheduled } from "../world.ts";
+import {
+  attachIf,
+  type ControlWorld,
+  type CpuWorld,
+  openCpu,
+  openInstance,
+  unscheduled,
+} from "../../../testing/world.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import type { ScenarioThread, ThreadContext } from "../../../testing/mod.ts";

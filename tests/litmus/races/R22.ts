@@ -14,7 +14,7 @@ import { ifSet } from "../../../core/net/config.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { homed } from "../drivers/checked.ts";
-import { attachIf, type CpuWorld, openCpu, openInstance, scratch } from "../world.ts";
+import { attachIf, type CpuWorld, openCpu, openInstance, scratch } from "../../../testing/world.ts";
 import { gone, type OneIf, oneIf } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

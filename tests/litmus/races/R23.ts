@@ -30,7 +30,7 @@ import {
   scratch,
   sendOne,
   serveMail,
-} from "../world.ts";
+} from "../../../testing/world.ts";
 import { DONE } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
@@ -44,8 +44,8 @@ interface Family {
 
 /** Both ends on one CPU: each knows the other by slot and first link. */
 async function openBoth(w: CpuWorld, home: boolean): Promise<void> {
-  await openInstance(w, 1, home, [{ index: 2, born: 1 }]);
-  await openInstance(w, 2, home, [{ index: 1, born: 1 }]);
+  await openInstance(w, 1, home, { peers: [{ index: 2, born: 1 }] });
+  await openInstance(w, 2, home, { peers: [{ index: 1, born: 1 }] });
 }
 
 export default defineLitmus({

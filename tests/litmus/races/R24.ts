@@ -13,7 +13,7 @@
 import { load, store } from "../../../core/doors/arena.ts";
 import { IFNET } from "../../../core/memory/arena.ts";
 import type { TapPacket } from "../../../core/net/tap.ts";
-import { assertLedger, openInstance, scratch } from "../world.ts";
+import { assertLedger, openInstance, scratch } from "../../../testing/world.ts";
 import { everywhere } from "../drivers/checked.ts";
 import { DONE, type OneIf, oneIf, sender } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";

@@ -13,7 +13,7 @@
 import { type Batch, defineDriver, type Dev, type Driver, type Timer } from "../../../core/device/mod.ts";
 import { turn } from "../../../core/cpu/pump.ts";
 import { load } from "../../../core/doors/arena.ts";
-import { type CpuWorld, openCpu, openInstance, pumpUntil, scratch } from "../world.ts";
+import { type CpuWorld, openCpu, openInstance, pumpUntil, scratch } from "../../../testing/world.ts";
 import { detacher, DONE, gone } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

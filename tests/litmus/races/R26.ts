@@ -14,7 +14,7 @@
 import { type Batch, defineDriver, type Dev, type Driver, type Mbuf } from "../../../core/device/mod.ts";
 import { cas, load, store, until } from "../../../core/doors/arena.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
-import { type CpuWorld, openCpu, openInstance, scratch, sendOne, serveMail } from "../world.ts";
+import { type CpuWorld, openCpu, openInstance, scratch, sendOne, serveMail } from "../../../testing/world.ts";
 import { DONE, gone, type OneIf, oneIf } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

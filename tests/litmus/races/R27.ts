@@ -16,7 +16,7 @@ import { defineDriver, type Dev, type Driver, type Timer } from "../../../core/d
 import { turn } from "../../../core/cpu/pump.ts";
 import type { ThreadContext } from "../../../testing/mod.ts";
 import { type BusWorld, openBus } from "../bus.ts";
-import { unscheduled } from "../world.ts";
+import { unscheduled } from "../../../testing/world.ts";
 import { gone } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";

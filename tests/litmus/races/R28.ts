@@ -12,7 +12,7 @@
 import { Callbacks } from "../../../core/cpu/callbacks.ts";
 import { load } from "../../../core/doors/arena.ts";
 import { Epoch } from "../../../core/epoch/epoch.ts";
-import { type ControlWorld, openControl } from "../world.ts";
+import { type ControlWorld, openControl } from "../../../testing/world.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 

@@ -12,7 +12,7 @@
  */
 import { load, store } from "../../../core/doors/arena.ts";
 import { detachEntry } from "../../../core/net/lifecycle.ts";
-import { type CpuWorld, openCpu, openInstance, scratch, sendOne, serveRing } from "../world.ts";
+import { type CpuWorld, openCpu, openInstance, scratch, sendOne, serveRing } from "../../../testing/world.ts";
 import { checkOn, homed } from "../drivers/checked.ts";
 import { DONE, gone, type OneIf, oneIf } from "../threads.ts";
 import { defineLitmus } from "../litmus.ts";

@@ -18,7 +18,7 @@ import { UdpSocketObject } from "../../../vnet/inet/udp.ts";
 import { VnetInet } from "../../../vnet/inet/vnet_inet.ts";
 import { checkOn, homed } from "../drivers/checked.ts";
 import { ifnetOf, type InetWorld, inSection, openInetControl, openInetCpu } from "../inet.ts";
-import { attachIf, type CpuWorld, openInstance, scratch } from "../world.ts";
+import { attachIf, type CpuWorld, openInstance, scratch } from "../../../testing/world.ts";
 import { AF, afdata } from "../../../core/net/domain.ts";
 import { ifnetByIndexAttached } from "../../../core/net/section.ts";
 import { ADDR, ADDR_KIND, ADDRS, AFDATA } from "../../../vnet/inet/layout.ts";

@@ -12,7 +12,7 @@
  */
 import { ifSet } from "../../../core/net/config.ts";
 import { vmove } from "../../../vnet/vmove.ts";
-import { attachIf } from "../world.ts";
+import { attachIf } from "../../../testing/world.ts";
 import { homed } from "../drivers/checked.ts";
 import { type Lent, lent } from "../lent.ts";
 import { MTU } from "../../../core/device/device.ts";

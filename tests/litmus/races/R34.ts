@@ -18,7 +18,7 @@ import { ADDR, ADDR_KIND, ADDRS, AFDATA } from "../../../vnet/inet/layout.ts";
 import type { Address } from "../../../vnet/inet/address.ts";
 import { homed } from "../drivers/checked.ts";
 import { ifnetOf, type InetWorld, inSection, openInetControl, openInetCpu } from "../inet.ts";
-import { attachIf, type CpuWorld, openInstance } from "../world.ts";
+import { attachIf, type CpuWorld, openInstance } from "../../../testing/world.ts";
 import { defineLitmus } from "../litmus.ts";
 import { legacy } from "../legacy.ts";
 

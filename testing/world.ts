@@ -3,38 +3,38 @@
  *
  * @module
  */
-import { Control } from "../../core/cpu/control.ts";
-import { Cpu, type PortMessage } from "../../core/cpu/cpu.ts";
-import { MAIL, type Mail, mailboxAt } from "../../core/cpu/mailbox.ts";
-import { turn } from "../../core/cpu/pump.ts";
-import { Device, MTU } from "../../core/device/device.ts";
-import type { Driver } from "../../core/device/driver.ts";
-import type { InstanceFacts } from "../../core/device/instance.ts";
-import { Instances } from "../../core/device/instances.ts";
-import type { LoadedModule } from "../../core/device/modules.ts";
-import { load, set, until } from "../../core/doors/arena.ts";
-import { type Arena, HEADER, IFNET, MAILBOX } from "../../core/memory/arena.ts";
-import { BORN } from "../../core/memory/counters.ts";
-import { RING, ringWaits } from "../../core/memory/ring.ts";
-import { ifLinkChanged } from "../../core/net/config.ts";
-import { DISPATCH, IFF } from "../../core/net/flags.ts";
-import { Events } from "../../core/net/event.ts";
-import type { Ifnet } from "../../core/net/ifnet.ts";
-import { IfnetObject } from "../../core/net/ifnet_object.ts";
-import { inputWaits, pollInput } from "../../core/net/input.ts";
-import { type IfEntry, type IfSpec, Interfaces } from "../../core/net/interfaces.ts";
-import { books } from "../../core/net/ledger.ts";
-import { detachEntry } from "../../core/net/lifecycle.ts";
-import { Net } from "../../core/net/net.ts";
-import { consume, ifOutput, pollQueues, queuesWait } from "../../core/net/output.ts";
-import { ifnetByIndexAttached } from "../../core/net/section.ts";
-import { transition } from "../../core/net/state.ts";
-import { AF, type Domain } from "../../core/net/domain.ts";
-import { Callbacks } from "../../core/cpu/callbacks.ts";
-import type { Clock } from "../../core/doors/clock.ts";
-import { VnetTable } from "../../vnet/table.ts";
-import type { VnetObject } from "../../vnet/vnet.ts";
-import type { ThreadContext } from "../../testing/scenario.ts";
+import { Control } from "../core/cpu/control.ts";
+import { Cpu, type PortMessage, revive } from "../core/cpu/cpu.ts";
+import { MAIL, type Mail, mailboxAt } from "../core/cpu/mailbox.ts";
+import { turn } from "../core/cpu/pump.ts";
+import { Device, MTU } from "../core/device/device.ts";
+import type { Driver } from "../core/device/driver.ts";
+import type { InstanceFacts } from "../core/device/instance.ts";
+import { Instances } from "../core/device/instances.ts";
+import type { LoadedModule } from "../core/device/modules.ts";
+import { load, set, until } from "../core/doors/arena.ts";
+import { type Arena, HEADER, IFNET, MAILBOX } from "../core/memory/arena.ts";
+import { BORN } from "../core/memory/counters.ts";
+import { RING, ringWaits } from "../core/memory/ring.ts";
+import { ifLinkChanged } from "../core/net/config.ts";
+import { DISPATCH, IFF } from "../core/net/flags.ts";
+import { Events } from "../core/net/event.ts";
+import type { Ifnet } from "../core/net/ifnet.ts";
+import { IfnetObject } from "../core/net/ifnet_object.ts";
+import { inputWaits, pollInput } from "../core/net/input.ts";
+import { type IfEntry, type IfSpec, Interfaces } from "../core/net/interfaces.ts";
+import { books } from "../core/net/ledger.ts";
+import { detachEntry } from "../core/net/lifecycle.ts";
+import { Net } from "../core/net/net.ts";
+import { consume, ifOutput, pollQueues, queuesWait } from "../core/net/output.ts";
+import { ifnetByIndexAttached } from "../core/net/section.ts";
+import { transition } from "../core/net/state.ts";
+import { AF, type Domain } from "../core/net/domain.ts";
+import { Callbacks } from "../core/cpu/callbacks.ts";
+import type { Clock } from "../core/doors/clock.ts";
+import { VnetTable } from "../vnet/table.ts";
+import type { VnetObject } from "../vnet/vnet.ts";
+import type { ThreadContext } from "./scenario.ts";
 
 /** Id that the one module of a scenario's world has. */
 const MODULE = 1;
@@ -122,7 +122,9 @@ export function openCpu(t: ThreadContext, driver?: Driver<never>, o: CpuSpec = {
 function report(cpu: number, m: PortMessage): void {
   const e = m.error ?? m.report?.error;
   if (e === undefined || m.report?.kind === "log") return;
-  throw new Error(`CPU ${cpu} reports ${m.report?.label ?? "a failed message"}: ${e.message}`);
+  const thrown = revive(e);
+  thrown.message = `CPU ${cpu} reports ${m.report?.label ?? "a failed message"}: ${e.message}`;
+  throw thrown;
 }
 
 /** Puts CPU 0 together, with its structural side. `before` runs when all but vnet0 is there. */
@@ -204,27 +206,27 @@ export function attachIf(w: ControlWorld, driver: Driver<never>, o: AttachSpec =
   return e;
 }
 
-function instanceMail(w: CpuWorld, index: number, peers: InstanceFacts["peers"]): Omit<Mail, "kind"> {
+/** What an instance is told, where it is not what an instance is told by default. */
+type Facts = Partial<InstanceFacts>;
+
+function instanceMail(w: CpuWorld, index: number, more: Facts): Omit<Mail, "kind"> {
   const facts: InstanceFacts = {
     index,
     born: load(w.a, w.net.arena.ifnetAt(index) + IFNET.born),
     name: `if${index}`,
     options: {},
     id: {} as never,
-    peers,
+    peers: [],
     shared: 0,
     window: 0,
+    ...more,
   };
   return { ticket: 0, a: index, b: MODULE, c: 0, d: 0, text: JSON.stringify(facts) };
 }
 
 /** Imports the driver on this CPU and runs its `attach`, as mail would: the home CPU's part. */
-export async function attachInstance(
-  w: CpuWorld,
-  index: number,
-  peers: InstanceFacts["peers"] = [],
-): Promise<void> {
-  const mail = instanceMail(w, index, peers);
+export async function attachInstance(w: CpuWorld, index: number, more: Facts = {}): Promise<void> {
+  const mail = instanceMail(w, index, more);
   await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
   await w.cpu.handle({ ...mail, kind: MAIL.attach });
 }
@@ -234,10 +236,10 @@ export async function openInstance(
   w: CpuWorld,
   index: number,
   home: boolean,
-  peers: InstanceFacts["peers"] = [],
+  more: Facts = {},
 ): Promise<void> {
-  const mail = instanceMail(w, index, peers);
-  if (home) await attachInstance(w, index, peers);
+  const mail = instanceMail(w, index, more);
+  if (home) await attachInstance(w, index, more);
   else await w.cpu.handle({ ...mail, kind: MAIL.importModule, a: MODULE, text: "scenario:driver" });
   await w.cpu.handle({ ...mail, kind: MAIL.open });
 }
