@@ -124,6 +124,7 @@ const sender: ScenarioThread = {
 
 const common = { mustHappen: ["found", "gone"], arena: { ifnets: COUNT + 3, heap: 16384 } } as const;
 
+/** What is done to the driver's interface under a sender. */
 const scenarios: Readonly<Record<"detach" | "move", Scenario>> = {
   /** The interface is detached under a sender: no hook after its end, every packet accounted for, the slot free. */
   detach: {
