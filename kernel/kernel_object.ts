@@ -116,7 +116,7 @@ export class KernelObject implements Kernel {
     this.callbacks = instances.callbacks;
     this.control.on(
       MAIL.grace,
-      (m, k) => void this.control.grace.wait().then(() => this.control.post(k, MAIL.grace, m.a)),
+      (m, k) => void this.control.grace.wait().then(() => this.control.post(k, MAIL.grace, m.a), () => {}),
     );
     const wrap = (e: IfEntry): Ifnet => this.wrap(e);
     this.vnetTable = new VnetTable(
@@ -406,9 +406,9 @@ export class KernelObject implements Kernel {
       `CPU ${k} died: ${cause.message}; open sections: ${open}; ledger: ${report}`,
       { cause },
     );
-    this.control.abandon(k, e);
     this.#ended = true;
     this.#died ??= e;
+    this.control.end(e);
     this.options.onFault?.(e);
     void this.#stopCpus();
   }
@@ -433,7 +433,10 @@ export class KernelObject implements Kernel {
         resolve();
       });
     });
-    if (this.#died === undefined) await Promise.race([this.#takeApart(errors), late]);
+    if (this.#died === undefined) {
+      // It fails as a whole when a CPU dies meanwhile.
+      await Promise.race([this.#takeApart(errors).catch((e) => errors.push(e)), late]);
+    }
     timer!.armed = false;
     // Without a CPU that died or does not answer, the books are as exact as the counters.
     const report = await this.#lastBooks().catch((e) => {
@@ -486,12 +489,7 @@ export class KernelObject implements Kernel {
     clearInterval(this.#keepAlive);
     this.#keepAlive = undefined;
     // What never answered is waited for no longer.
-    for (const k of this.control.everyCpu) {
-      this.control.abandon(
-        k,
-        new SoftcError("SOFTC_BOOT_DOWN", `CPU ${k} did not answer`, { state: "down" }),
-      );
-    }
+    this.control.end(new SoftcError("SOFTC_BOOT_DOWN", "Cannot wait any longer", { state: "down" }));
     cpu.pool.flush();
     if (cpu.sanitizer !== undefined) watchDoor(Sanitizer.remove(watchDoor(null), cpu.sanitizer));
   }

@@ -157,7 +157,7 @@ async function move(
   await control.grace.wait();
   await control.step("vmove: grace");
   // 6. Posted, not awaited.
-  const purged = e.device.purge();
+  const purged = e.device.purge().catch(() => 0);
   // 7. The old vnet's data goes.
   ifs.events.emit("departure", e.name, { vnet: from.name, handle });
   ifs.taps.unlinkAll(e.index);
@@ -172,7 +172,6 @@ async function move(
     // The driver first, then the flag (behaviour 29).
     if (up !== wasUp && stateOf(a, at) !== "doomed") await e.device.set({ up });
   } catch (cause) {
-    purged.catch(() => {});
     return giveUp(false, `its driver's reassign failed: ${(cause as Error).message}`, cause);
   }
   await control.step("vmove: reassigned");
@@ -192,7 +191,7 @@ async function move(
     if (e.homeName !== name) ifs.unreserve(to, e.homeName);
     e.homeName = undefined;
   }
-  return { blackoutNs, flushed, dropped: await purged.catch(() => 0) };
+  return { blackoutNs, flushed, dropped: await purged };
 }
 
 /** What cannot be waited for: checked in the caller's turn. */

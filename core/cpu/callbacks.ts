@@ -14,6 +14,8 @@ import { MAIL } from "./mailbox.ts";
 export class Callbacks {
   #queue: (() => void)[] = [];
   #running: Promise<void> | undefined;
+  /** Who waits for what is queued, if it never runs. */
+  readonly #drains = new Set<(e: unknown) => void>();
   readonly #grace: () => Promise<void>;
   readonly #onThrow: (e: unknown) => void;
   readonly #count: (n: number) => void;
@@ -43,7 +45,13 @@ export class Callbacks {
   /** Resolves when everything queued before has run. */
   drain(): Promise<void> {
     if (this.#queue.length === 0 && this.#running === undefined) return Promise.resolve();
-    return new Promise((resolve) => this.call(resolve));
+    return new Promise((resolve, reject) => {
+      this.#drains.add(reject);
+      this.call(() => {
+        this.#drains.delete(reject);
+        resolve();
+      });
+    });
   }
 
   async #run(): Promise<void> {
@@ -51,7 +59,15 @@ export class Callbacks {
       // What is queued in the same turn shares the grace period.
       await undefined;
       const covered = this.#queue.length;
-      await this.#grace();
+      try {
+        await this.#grace();
+      } catch (e) {
+        // The kernel went down: what is queued may reach what it must not, and never runs.
+        this.#queue = [];
+        for (const reject of this.#drains) reject(e);
+        this.#drains.clear();
+        break;
+      }
       for (const fn of this.#queue.splice(0, covered)) {
         try {
           fn();

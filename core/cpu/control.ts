@@ -41,6 +41,7 @@ interface Wait {
   readonly since: number;
   readonly ready: () => boolean;
   resolve(): void;
+  reject(e: Error): void;
 }
 
 /** Something that a structural operation waits for, in a report. */
@@ -68,7 +69,9 @@ export class Control {
   readonly #stray = new Map<number, (mail: Mail, cpu: number) => void>();
   readonly #held = new Set<string>();
   /** What CPU 0 asked itself and still awaits: a hook of a driver that lives here. */
-  readonly #ownAsks = new Set<{ label: string; since: number }>();
+  readonly #ownAsks = new Set<{ label: string; since: number; reject(e: Error): void }>();
+  /** Why nothing that is asked or awaited can be answered any more. */
+  #over: Error | undefined;
   #nextTicket = 1;
   /** True when an answer or a wait was settled since it was last asked: the pump lets microtasks run. */
   settled = false;
@@ -108,6 +111,7 @@ export class Control {
   /** Asks CPU `k` and resolves with its answer; CPU 0's own handler runs at once. */
   ask(k: number, kind: number, o: AskOptions): Promise<unknown> {
     const { a = 0, b = 0, c = 0, d = 0, text = "" } = o;
+    if (this.#over !== undefined) return Promise.reject(this.#over);
     if (k === 0) {
       try {
         const answer = this.cpu.handle({ kind, ticket: 0, a, b, c, d, text });
@@ -157,8 +161,9 @@ export class Control {
   until(label: string, words: readonly number[], ready: () => boolean): Promise<void> {
     if (this.stepper !== undefined) return this.stepper.step(label, words, ready);
     if (ready()) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#waits.add({ label, since: this.cpu.clock.now(), ready, resolve });
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    return new Promise((resolve, reject) => {
+      this.#waits.add({ label, since: this.cpu.clock.now(), ready, resolve, reject });
       this.cpu.ring(0);
     });
   }
@@ -227,20 +232,22 @@ export class Control {
     ];
   }
 
-  /** Fails every ticket of a CPU that died. */
-  abandon(k: number, e: Error): void {
-    if (k === 0) this.#ownAsks.clear();
-    for (const [ticket, t] of this.#tickets) {
-      if (t.cpu !== k) continue;
-      this.#tickets.delete(ticket);
-      t.reject(e);
-    }
+  /** A CPU died, or the kernel is down: everything that is asked or awaited, now or later, fails with `e`. */
+  end(e: Error): void {
+    this.#over ??= e;
+    const pending = [...this.#tickets.values(), ...this.#waits, ...this.#ownAsks];
+    this.#tickets.clear();
+    this.#waits.clear();
+    this.#ownAsks.clear();
+    for (const p of pending) p.reject(e);
   }
 
   #own(answer: Promise<unknown>, label: string): Promise<unknown> {
-    const asked = { label, since: this.cpu.clock.now() };
-    this.#ownAsks.add(asked);
-    return this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked));
+    return new Promise((resolve, reject) => {
+      const asked = { label, since: this.cpu.clock.now(), reject };
+      this.#ownAsks.add(asked);
+      this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked)).then(resolve, reject);
+    });
   }
 
   #settle(ticket: number, value: unknown, error: PlainError | undefined): void {

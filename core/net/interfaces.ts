@@ -422,7 +422,8 @@ export class Interfaces implements RefHolder {
     const e = this.entries[index];
     // The further delay: sections that saw the slot before the last release end first.
     if (e !== undefined && stateOf(this.arena.a, at) === "dead") {
-      void this.control.grace.wait().then(() => this.free(e));
+      // It fails when the kernel goes down: then nobody needs the slot.
+      this.control.grace.wait().then(() => this.free(e), () => {});
     }
   }
 
