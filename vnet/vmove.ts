@@ -22,6 +22,7 @@ import { SoftcError } from "../core/error.ts";
 import { IFNET } from "../core/memory/arena.ts";
 import { checkIfName } from "../core/net/config.ts";
 import { IFF } from "../core/net/flags.ts";
+import type { IfChange } from "../core/net/ifnet.ts";
 import { formatHandle, GENCNT_END } from "../core/net/handle.ts";
 import type { IfEntry, Interfaces } from "../core/net/interfaces.ts";
 import { giveIn } from "../core/net/lifecycle.ts";
@@ -163,14 +164,15 @@ async function move(
   ifs.taps.unlinkAll(e.index);
   const old = ifs.takeAfdata(e);
   ifs.freeAfdata(e, old, "ifVmove (address-family data of the old vnet)");
-  e.promisc = e.allmulti = 0;
+  const forgotten = forgetCounted(ifs, e);
   e.groups.clear();
   for (const g of ["all", ...e.spec!.groups]) e.groups.add(g);
   const up = o.up ?? wasUp;
   try {
     await e.device.reassign(to);
     // The driver first, then the flag (behaviour 29).
-    if (up !== wasUp && stateOf(a, at) !== "doomed") await e.device.set({ up });
+    const change = { ...forgotten, ...(up === wasUp ? {} : { up }) };
+    if (Object.keys(change).length > 0 && stateOf(a, at) !== "doomed") await e.device.set(change);
   } catch (cause) {
     return giveUp(false, `its driver's reassign failed: ${(cause as Error).message}`, cause);
   }
@@ -192,6 +194,16 @@ async function move(
     e.homeName = undefined;
   }
   return { blackoutNs, flushed, dropped: await purged };
+}
+
+/** Nobody in the other vnet has asked for promisc or allmulti: what the driver must hear of it. */
+function forgetCounted(ifs: Interfaces, e: IfEntry): IfChange {
+  const flags = get(ifs.arena.a, ifs.at(e) + IFNET.flags);
+  e.promisc = e.allmulti = 0;
+  return {
+    ...((flags & IFF.PROMISC) === 0 ? {} : { promisc: false }),
+    ...((flags & IFF.ALLMULTI) === 0 ? {} : { allmulti: false }),
+  };
 }
 
 /** What cannot be waited for: checked in the caller's turn. */

@@ -192,7 +192,7 @@ export class Device implements IfDevice {
   /** Tells every part that the device is gone: signals abort. */
   unplugged(): void {
     for (const k of new Set([...this.cpus, this.spec.home])) {
-      this.#control.post(k, MAIL.unplug, this.index, this.born);
+      this.#control.post(k, MAIL.unplug, this.index, 0, 0, this.born);
     }
   }
 
@@ -200,7 +200,7 @@ export class Device implements IfDevice {
   async refreshCounters(): Promise<Record<string, number>> {
     await Promise.all(
       this.cpus.map(async (k) => {
-        const counts = await this.#ask(k, MAIL.inspect, "counters", "", this.born);
+        const counts = await this.#ask(k, MAIL.inspect, "counters");
         // None, or 0 by mail, from a CPU where it has ended: what it counted came with its close.
         if (typeof counts === "object") this.counted(k, counts as Record<string, number>);
       }),
@@ -228,6 +228,7 @@ export class Device implements IfDevice {
       a: this.index,
       b: b ?? module.id,
       c: module.def.drivers.indexOf(driver),
+      d: this.born,
       text,
       label: `hook "${hook}" of ${this.name}`,
       deadline: this.#deadline,

@@ -44,22 +44,22 @@ export class Instances {
     cpu.on(MAIL.dropModule, (m) => void this.#modules.delete(m.a));
     cpu.on(MAIL.attach, (m) => this.#attach(m));
     cpu.on(MAIL.open, (m) => this.#open(m));
-    cpu.on(MAIL.closeTransmit, (m) => this.#quiet(m.a));
-    cpu.on(MAIL.stopInstance, (m) => this.#stop(m.a));
-    cpu.on(MAIL.close, (m) => this.#close(m.a));
-    cpu.on(MAIL.destroy, (m) => this.#destroy(m.a));
-    cpu.on(MAIL.set, (m) => this.#set(m.a, JSON.parse(m.text)));
-    cpu.on(MAIL.ask, (m) => this.#ask(m.a, m.b, JSON.parse(m.text || "null")));
-    cpu.on(MAIL.reassign, (m) => this.#reassign(m.a, JSON.parse(m.text)));
-    cpu.on(MAIL.flush, (m) => this.#flush(m.a));
-    cpu.on(MAIL.purge, (m) => this.#purge(m.a));
+    cpu.on(MAIL.closeTransmit, (m) => this.#quiet(this.#occupant(m)));
+    cpu.on(MAIL.stopInstance, (m) => this.#stop(this.#occupant(m)));
+    cpu.on(MAIL.close, (m) => this.#close(this.#occupant(m)));
+    cpu.on(MAIL.destroy, (m) => this.#destroy(this.#occupant(m)));
+    cpu.on(MAIL.set, (m) => this.#set(this.#of(m), JSON.parse(m.text)));
+    cpu.on(MAIL.ask, (m) => this.#ask(this.#of(m), m.b, JSON.parse(m.text || "null")));
+    cpu.on(MAIL.reassign, (m) => this.#reassign(this.#of(m), JSON.parse(m.text)));
+    cpu.on(MAIL.flush, (m) => this.#flush(this.#of(m)));
+    cpu.on(MAIL.purge, (m) => this.#purge(this.#of(m)));
     cpu.on(MAIL.drain, () => this.callbacks.drain());
     cpu.on(MAIL.inspect, (m) => {
-      const i = this.#occupant(m.a, m.b);
+      const i = this.#occupant(m);
       return i === undefined ? undefined : { ...i.counts };
     });
     cpu.on(MAIL.unplug, (m) => {
-      this.#occupant(m.a, m.b)?.scope.abort(new SoftcError("SOFTC_DEV_GONE", "The device was unplugged"));
+      this.#occupant(m)?.scope.abort(new SoftcError("SOFTC_DEV_GONE", "The device was unplugged"));
     });
   }
 
@@ -89,15 +89,15 @@ export class Instances {
     return d;
   }
 
-  /** The instance at a slot, if it is still that one: who asks may not have heard that it went. */
-  #occupant(index: number, born: number): LocalInstance | undefined {
-    const i = this.#instances.get(index);
-    return i?.born === born ? i : undefined;
+  /** The instance that mail is for, if it is still that one: who asks may not have heard that it went. */
+  #occupant(m: Mail): LocalInstance | undefined {
+    const i = this.#instances.get(m.a);
+    return i?.born === m.d ? i : undefined;
   }
 
-  #of(index: number): LocalInstance {
-    const i = this.#instances.get(index);
-    if (i === undefined) throw new Error(`CPU ${this.#net.cpu.id} has no instance at slot ${index}`);
+  #of(m: Mail): LocalInstance {
+    const i = this.#occupant(m);
+    if (i === undefined) throw new Error(`CPU ${this.#net.cpu.id} has no such instance at slot ${m.a}`);
     return i;
   }
 
@@ -176,23 +176,21 @@ export class Instances {
   }
 
   /** Purges the queues that this CPU owns and closes the transmit gate; answers how many packets were dropped. */
-  #quiet(index: number): number {
-    const i = this.#instances.get(index);
+  #quiet(i: LocalInstance | undefined): number {
     if (i === undefined) return 0;
     let purged = 0;
-    for (const q of this.#owned(index)) {
+    for (const q of this.#owned(i)) {
       purged += purgeQueue(this.#net, q);
       this.#net.queues.splice(this.#net.queues.indexOf(q), 1);
     }
     i.open = false;
-    this.#net.gates[index] = undefined;
+    this.#net.gates[i.index] = undefined;
     return purged;
   }
 
   /** Home CPU: the driver stops its device. A throw is reported; the way out goes on. */
-  #stop(index: number): void | Promise<void> {
-    const i = this.#instances.get(index);
-    if (i === undefined || i.softc === undefined) return;
+  #stop(i: LocalInstance | undefined): void | Promise<void> {
+    if (i?.softc === undefined) return;
     const stop = (): void | Promise<void> => {
       if (i.driver.stop !== undefined) return this.#hook(i, "stop", () => i.driver.stop!(i.softc!));
     };
@@ -200,8 +198,7 @@ export class Instances {
   }
 
   /** This CPU's part ends, then its scope. */
-  #close(index: number): Counts | undefined | Promise<Counts | undefined> {
-    const i = this.#instances.get(index);
+  #close(i: LocalInstance | undefined): Counts | undefined | Promise<Counts | undefined> {
     if (i === undefined) return undefined;
     const { driver, target } = i;
     const closed = driver.queues === "per-cpu" && driver.close !== undefined && target !== undefined
@@ -224,8 +221,7 @@ export class Instances {
   }
 
   /** Home CPU: nobody is in any hook, nor can be. */
-  #destroy(index: number): void {
-    const i = this.#instances.get(index);
+  #destroy(i: LocalInstance | undefined): void {
     if (i === undefined) return;
     try {
       if (i.softc !== undefined) {
@@ -236,46 +232,43 @@ export class Instances {
       i.fault("destroy", e);
     }
     i.forget();
-    this.#instances.delete(index);
+    this.#instances.delete(i.index);
   }
 
-  #set(index: number, change: IfChange): void | Promise<void> {
-    const i = this.#of(index);
+  #set(i: LocalInstance, change: IfChange): void | Promise<void> {
     if (i.driver.set === undefined) return;
     hookEntry("set");
     return this.#running(i, i.driver.set(i.softc!, change));
   }
 
-  #ask(index: number, veto: number, to: VnetName | null): true | string {
-    const i = this.#of(index);
+  #ask(i: LocalInstance, veto: number, to: VnetName | null): true | string {
     const { driver } = i;
     hookEntry("veto");
     if (veto === VETO.detach) return driver.canDetach?.(i.softc!) ?? true;
     return driver.canMove?.(i.softc!, to!) ?? true;
   }
 
-  #reassign(index: number, to: VnetName): void | Promise<void> {
-    const i = this.#of(index);
+  #reassign(i: LocalInstance, to: VnetName): void | Promise<void> {
     if (i.driver.reassign === undefined) return;
     hookEntry("reassign");
     return this.#running(i, i.driver.reassign(i.softc!, to));
   }
 
   /** Transmits what is queued, as far as the driver takes it. */
-  #flush(index: number): number {
+  #flush(i: LocalInstance): number {
     let sent = 0;
-    for (const q of this.#owned(index)) sent += flushQueue(this.#net, q);
+    for (const q of this.#owned(i)) sent += flushQueue(this.#net, q);
     return sent;
   }
 
-  #purge(index: number): number {
+  #purge(i: LocalInstance): number {
     let dropped = 0;
-    for (const q of this.#owned(index)) dropped += purgeStale(this.#net, q);
+    for (const q of this.#owned(i)) dropped += purgeStale(this.#net, q);
     return dropped;
   }
 
-  #owned(index: number): OwnedQueue[] {
-    return this.#net.queues.filter((q) => q.index === index);
+  #owned(i: LocalInstance): OwnedQueue[] {
+    return this.#net.queues.filter((q) => q.index === i.index);
   }
 
   /** Keeps an asynchronous hook in sight until it settles. */

@@ -48,14 +48,7 @@ export function ifUp(ifs: Interfaces, e: IfEntry, h: Handle): Promise<void> {
     assertClaimable(ifs, e, h, "bring up");
     const word = ifs.at(e) + IFNET.flags;
     if ((get(ifs.arena.a, word) & IFF.UP) !== 0) return;
-    await tell(ifs, e, { up: true });
-    try {
-      assertClaimable(ifs, e, h, "bring up");
-    } catch (x) {
-      // It was claimed meanwhile: the driver hears that it is not up after all.
-      await tell(ifs, e, { up: false }).catch(() => {});
-      throw x;
-    }
+    await change(ifs, e, h, "bring up", { up: true }, { up: false });
     set(ifs.arena.a, word, get(ifs.arena.a, word) | IFF.UP);
     ifs.ringAll();
     ifs.events.emit("up", e.name, { vnet: e.vnet.name, handle: h });
@@ -115,8 +108,7 @@ function rename(ifs: Interfaces, e: IfEntry, name: string, h: Handle): void {
 async function setMtu(ifs: Interfaces, e: IfEntry, h: Handle, mtu: number): Promise<void> {
   const word = ifs.at(e) + IFNET.mtu;
   if (get(ifs.arena.a, word) === mtu) return;
-  await tell(ifs, e, { mtu });
-  assertClaimable(ifs, e, h, "change");
+  await change(ifs, e, h, "change", { mtu }, { mtu: get(ifs.arena.a, word) });
   set(ifs.arena.a, word, mtu);
 }
 
@@ -133,8 +125,7 @@ async function setCounted(
   e[which] = after;
   if ((before > 0) === (after > 0)) return;
   try {
-    await tell(ifs, e, { [which]: on });
-    assertClaimable(ifs, e, h, "change");
+    await change(ifs, e, h, "change", { [which]: on }, { [which]: !on });
   } catch (x) {
     // A move has set the count to 0.
     if (ifs.resolve(h) === "live") e[which] = before;
@@ -184,6 +175,27 @@ function assertClaimable(ifs: Interfaces, e: IfEntry, h: Handle, verb: string): 
   const state = stateOf(ifs.arena.a, ifs.at(e));
   if (state !== "attached") {
     throw new SoftcError("SOFTC_IF_STATE", `Cannot ${verb} ${e.name}`, { state, wanted: "attached" });
+  }
+}
+
+/** Tells the driver of a change; takes it back when a move claimed the interface meanwhile and the change is void. */
+async function change(
+  ifs: Interfaces,
+  e: IfEntry,
+  h: Handle,
+  verb: string,
+  to: IfChange,
+  back: IfChange,
+): Promise<void> {
+  await tell(ifs, e, to);
+  try {
+    assertClaimable(ifs, e, h, verb);
+  } catch (x) {
+    // One that goes hears no more: its stop may have run.
+    if (ifs.entries[e.index] === e && ["attached", "moving"].includes(stateOf(ifs.arena.a, ifs.at(e)))) {
+      await tell(ifs, e, back).catch(() => {});
+    }
+    throw x;
   }
 }
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { IFNET } from "../../core/memory/arena.ts";
 import { MTU } from "../../core/device/device.ts";
-import { ifCloneCreate, ifDetach, IFF, type Ifnet, ifunit, pktgen, vnetCreate } from "../../mod.ts";
+import { ifCloneCreate, ifDetach, IFF, type Ifnet, ifunit, ifVmove, pktgen, vnetCreate } from "../../mod.ts";
 import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { codeOf, entryOf, frame, gate, until, withKernel } from "./rig.ts";
 
@@ -179,6 +179,30 @@ Deno.test("a cross-connect's target that goes away is a counted drop", async () 
     assertEquals([next.counters.opackets, (await k.ledger()).dropped.gone], [0, 32]);
   });
 });
+
+for (
+  const [change, taken] of [[{ mtu: 1400 }, { mtu: 1500 }], [{ promisc: true }, { promisc: false }]] as const
+) {
+  Deno.test(`a change that a move overtakes is taken back: ${JSON.stringify(change)}`, async () => {
+    await withKernel({ cpus: 2 }, async ({ k, probe, journal, clear }) => {
+      const { gates } = await probe();
+      const b = await vnetCreate(k.vnet0, "b");
+      const [i] = await ifCloneCreate(k.vnet0, "probe", { cpu: 0 });
+      clear();
+      const setting = gate();
+      gates.set("set", setting.promise);
+      const refused = codeOf(i.set(change));
+      await until("the driver is told", () => journal().length === 1);
+      const { ifnet } = await ifVmove(i, b);
+      setting.open();
+      assertEquals(await refused, "SOFTC_IF_GONE");
+      const told = journal().filter((l) => l.startsWith("set@0 {"));
+      assertEquals(told, [change, taken].map((c) => `set@0 ${JSON.stringify(c)}`));
+      const { mtu, flags } = ifnet.toJSON();
+      assertEquals([mtu, flags.includes("PROMISC"), entryOf(ifnet).promisc], [1500, false, 0]);
+    });
+  });
+}
 
 Deno.test("a change of an interface that is gone or moving is refused with its state", async () => {
   await withKernel({}, async ({ k, probe }) => {

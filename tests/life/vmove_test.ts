@@ -225,6 +225,21 @@ Deno.test("[B47] a move resets groups, promisc, taps and cross-connect; it resto
   });
 });
 
+Deno.test("the driver hears what a move resets: promisc, allmulti, and UP when it changes", async () => {
+  await withKernel({ cpus: 2 }, async (rig) => {
+    const { b, i } = await scene(rig, {}, 1);
+    await i.set({ allmulti: true });
+    const heard = (): string[] => rig.journal().filter((l) => /^(set|reassign)@1/.test(l));
+    rig.clear();
+    const { ifnet } = await ifVmove(i, b, { up: false });
+    assertEquals(heard(), ["reassign@1 b", 'set@1 {"promisc":false,"allmulti":false,"up":false}']);
+    rig.clear();
+    // The count begins anew: one that asks is the first.
+    await ifnet.set({ promisc: true });
+    assertEquals(heard(), ['set@1 {"promisc":true}']);
+  });
+});
+
 Deno.test("between unlink and commit it is moving and found nowhere; then only under its new handle", async () => {
   await withKernel({}, async (rig) => {
     const { k, note, journal, clear } = rig;
@@ -253,6 +268,7 @@ Deno.test("between unlink and commit it is moving and found nowhere; then only u
       "* down a",
       "* departure a",
       "reassign@0 b",
+      'set@0 {"promisc":false}',
       "* arrival b",
       "* up b",
     ]);
