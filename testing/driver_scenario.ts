@@ -1,9 +1,8 @@
 /**
  * A driver under the explorer: its own code on two threads, while its interface goes away or moves.
  *
- * Loaded by a URL that names the driver: `?driver=URL&options=JSON` ({@linkcode driverScenarios}). CPU 0 runs the
- * structural operation; CPU 1 looks the interface up, sends a packet through it, and takes turns of its pump. A
- * driver with one home lives on CPU 1.
+ * CPU 0 runs the structural operation; CPU 1 looks the interface up, sends a packet through it, and takes turns of
+ * its pump. A driver with one home lives on CPU 1.
  *
  * Bodies of threads are synchronous, so hooks of CPU 1 must settle by themselves: a driver whose stop awaits an
  * answer of its device cannot be explored this way.
@@ -32,48 +31,60 @@ import {
   sendOne,
 } from "./world.ts";
 
-const query = new URL(import.meta.url).searchParams;
-const url = query.get("driver");
-const driver = await read();
-const options = await validated();
-const COUNT = driver.instances ?? 1;
-const HOME = driver.queues === "per-cpu" ? 0 : 1;
+/** Which driver, and how. */
+export interface DriverInput {
+  /** URL of its module. */
+  readonly driver: string;
+  /** Its options, before they are validated. */
+  readonly options: unknown;
+  /** The driver of a module that has several. */
+  readonly cloner: string | undefined;
+}
 
 /** Scratch words: CPU 0 is done; where the shared softc of each interface lies. */
 const DONE = 0;
 const SHARED = 1;
 
-async function read(): Promise<Driver<never>> {
-  if (url === null) throw new Error("This module is loaded with ?driver=URL: see driverScenarios");
-  const found = readModule((await import(url)).default, url).drivers;
-  const cloner = query.get("cloner");
-  return (found.find((d) => d.cloner === cloner) ?? found[0]) as Driver<never>;
-}
+/** A driver that was read, with its options validated. */
+class Subject {
+  /** Interfaces of one create. */
+  readonly count: number;
+  readonly home: number;
 
-async function validated(): Promise<unknown> {
-  const given: unknown = JSON.parse(query.get("options") ?? "null") ?? undefined;
-  if (driver.options === undefined) return given ?? {};
-  const result = await driver.options["~standard"].validate(given);
-  if (result.issues !== undefined) {
-    throw new Error(`${url}: ${result.issues.map((i) => i.message).join("; ")}`);
+  private constructor(readonly driver: Driver<never>, readonly options: unknown) {
+    this.count = driver.instances ?? 1;
+    this.home = driver.queues === "per-cpu" ? 0 : 1;
   }
-  return result.value;
-}
 
-/** What the instance at slot `index` is told: the same on every CPU. */
-function facts(t: ThreadContext, index: number): Partial<InstanceFacts> {
-  const others = Array.from({ length: COUNT }, (_, i) => i + 1).filter((i) => i !== index);
-  return {
-    options,
-    peers: others.map((i) => ({ index: i, born: 1 })),
-    shared: get(t.arena.a, scratch(t.arena, SHARED + index)),
-  };
-}
+  static async read({ driver: url, options, cloner }: DriverInput): Promise<Subject> {
+    const found = readModule((await import(url)).default, url).drivers;
+    const driver = found.find((d) => d.cloner === cloner) ?? found[0];
+    if (driver === undefined) throw new Error(`${url} has no driver`);
+    if (driver.options === undefined) return new Subject(driver as Driver<never>, options ?? {});
+    const result = await driver.options["~standard"].validate(options);
+    if (result.issues !== undefined) {
+      throw new Error(`${url}: ${result.issues.map((i) => i.message).join("; ")}`);
+    }
+    return new Subject(driver as Driver<never>, result.value);
+  }
 
-/** This CPU's parts of the instances. */
-async function open(w: CpuWorld): Promise<void> {
-  if (driver.queues !== "per-cpu" && w.cpu.id !== HOME) return;
-  for (let i = 1; i <= COUNT; i++) await openInstance(w, i, w.cpu.id === HOME, facts(w.t, i));
+  /** What the instance at slot `index` is told: the same on every CPU. */
+  facts(t: ThreadContext, index: number): Partial<InstanceFacts> {
+    const others = Array.from({ length: this.count }, (_, i) => i + 1).filter((i) => i !== index);
+    return {
+      options: this.options,
+      peers: others.map((i) => ({ index: i, born: 1 })),
+      shared: get(t.arena.a, scratch(t.arena, SHARED + index)),
+    };
+  }
+
+  /** A CPU's parts of the instances. */
+  async open(w: CpuWorld): Promise<void> {
+    if (this.driver.queues !== "per-cpu" && w.cpu.id !== this.home) return;
+    for (let i = 1; i <= this.count; i++) {
+      await openInstance(w, i, w.cpu.id === this.home, this.facts(w.t, i));
+    }
+  }
 }
 
 interface Parts {
@@ -82,21 +93,22 @@ interface Parts {
 }
 
 /** CPU 0, which does one thing to the interfaces. */
-function structural(name: string, operation: (p: Parts) => Promise<void>): ScenarioThread {
+function structural(s: Subject, name: string, operation: (p: Parts) => Promise<void>): ScenarioThread {
+  const { driver, count, home } = s;
   return {
     name: `CPU 0: ${name}`,
     async prepare(t): Promise<Parts> {
       const w = openControl(t, driver);
       const entries = Array.from(
-        { length: COUNT },
-        (_, i) => attachIf(w, driver, { name: `${driver.name}${i}`, home: HOME }),
+        { length: count },
+        (_, i) => attachIf(w, driver, { name: `${driver.name}${i}`, home }),
       );
       for (const e of entries) {
         if (driver.shared === undefined) continue;
         const at = w.control.heap.alloc(driver.shared.words, `shared softc of ${e.name}`);
         set(w.a, scratch(t.arena, SHARED + e.index), at);
       }
-      await open(w);
+      await s.open(w);
       return { w, entries };
     },
     operations: {
@@ -108,52 +120,59 @@ function structural(name: string, operation: (p: Parts) => Promise<void>): Scena
   };
 }
 
-const sender: ScenarioThread = {
-  name: "CPU 1: sender",
-  async prepare(t) {
-    const w = openCpu(t, driver);
-    await open(w);
-    return w;
-  },
-  run(t, w: CpuWorld) {
-    t.happened(sendOne(w, 1, 1) < 0 ? "gone" : "found");
-    const done = scratch(t.arena, DONE);
-    pumpUntil(w, [done], () => load(w.a, done) === 1);
-  },
-};
-
-const common = { mustHappen: ["found", "gone"], arena: { ifnets: COUNT + 3, heap: 16384 } } as const;
-
-/** What is done to the driver's interface under a sender. */
-const scenarios: Readonly<Record<"detach" | "move", Scenario>> = {
-  /** The interface is detached under a sender: no hook after its end, every packet accounted for, the slot free. */
-  detach: {
-    ...common,
-    name: `${driver.name}: detach`,
-    threads: [
-      structural("detach", async ({ w, entries }) => {
-        for (const e of entries) await detachEntry(w.ifs, e);
-      }),
-      sender,
-    ],
-    check({ arena }) {
-      assertLedger(arena);
-      for (let i = 1; i <= COUNT; i++) {
-        const state = stateOf(arena.a, arena.ifnetAt(i));
-        if (state !== "freed") throw new Error(`slot ${i} is ${state}`);
-      }
+/** CPU 1, which sends while it goes, and once more when it has gone. */
+function sender(s: Subject): ScenarioThread {
+  return {
+    name: "CPU 1: sender",
+    async prepare(t) {
+      const w = openCpu(t, s.driver);
+      await s.open(w);
+      return w;
     },
-  },
-  /** It moves to another vnet under a sender of the old one; the books close (the explorer sees to that). */
-  move: {
-    ...common,
-    name: `${driver.name}: move`,
-    threads: [
-      structural("move", async ({ w, entries }) => {
-        await vmove(w.ifs, entries[0]!, w.vnets.create(w.vnet0, "other"));
-      }),
-      sender,
-    ],
-  },
-};
-export default scenarios;
+    run(t, w: CpuWorld) {
+      if (sendOne(w, 1, 1) >= 0) t.happened("found");
+      const done = scratch(t.arena, DONE);
+      pumpUntil(w, [done], () => load(w.a, done) === 1);
+      if (sendOne(w, 1, 1) >= 0) throw new Error("the interface is found where it is not any more");
+    },
+  };
+}
+
+/** What is done to a driver's interface under a sender: {@linkcode DRIVER_SCENARIOS}. */
+export default async function scenarios(
+  input: DriverInput,
+): Promise<Readonly<Record<"detach" | "move", Scenario>>> {
+  const s = await Subject.read(input);
+  const common = { mustHappen: ["found"], arena: { ifnets: s.count + 3, heap: 16384 } };
+  return {
+    // No hook after its end, every packet accounted for, the slot free.
+    detach: {
+      ...common,
+      name: `${s.driver.name}: detach`,
+      threads: [
+        structural(s, "detach", async ({ w, entries }) => {
+          for (const e of entries) await detachEntry(w.ifs, e);
+        }),
+        sender(s),
+      ],
+      check({ arena }) {
+        assertLedger(arena);
+        for (let i = 1; i <= s.count; i++) {
+          const state = stateOf(arena.a, arena.ifnetAt(i));
+          if (state !== "freed") throw new Error(`slot ${i} is ${state}`);
+        }
+      },
+    },
+    // To another vnet, under a sender of the old one; the books close (the explorer sees to that).
+    move: {
+      ...common,
+      name: `${s.driver.name}: move`,
+      threads: [
+        structural(s, "move", async ({ w, entries }) => {
+          await vmove(w.ifs, entries[0]!, w.vnets.create(w.vnet0, "other"));
+        }),
+        sender(s),
+      ],
+    },
+  };
+}

@@ -12,6 +12,8 @@ import { Search } from "./search.ts";
 export interface ExploreOptions {
   /** Name of the scenario in a module that exports several. */
   readonly scenario?: string;
+  /** What the module's default export is called with, when it is a function that makes the scenario: plain data. */
+  readonly input?: unknown;
   /** Preemptions up to which the search is exhaustive; 2 unless told. */
   readonly bound?: number;
   /** Schedules at most; then the report says that the bound was not reached. 200,000 unless told. */
@@ -88,7 +90,7 @@ export interface ExploreReport {
  * ```
  */
 export async function explore(url: string, o: ExploreOptions = {}): Promise<ExploreReport> {
-  const runner = await Runner.start(url, o.scenario, o.spins ?? 150);
+  const runner = await Runner.start({ url, pick: o.scenario, input: o.input }, o.spins ?? 150);
   try {
     return await new Search(runner, o).run();
   } finally {
@@ -100,10 +102,10 @@ export async function explore(url: string, o: ExploreOptions = {}): Promise<Expl
 export async function replay(
   url: string,
   schedule: string,
-  o: Pick<ExploreOptions, "scenario" | "spins" | "races"> = {},
+  o: Pick<ExploreOptions, "scenario" | "input" | "spins" | "races"> = {},
 ): Promise<{ readonly violation: Violation | undefined; readonly outcome: string; readonly trace: string }> {
   const parsed = parseSchedule(schedule);
-  const runner = await Runner.start(url, o.scenario, o.spins ?? 150);
+  const runner = await Runner.start({ url, pick: o.scenario, input: o.input }, o.spins ?? 150);
   try {
     return await new Search(runner, o).replay(parsed);
   } finally {

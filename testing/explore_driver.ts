@@ -4,29 +4,30 @@
  * @module
  */
 import { siblingUrl } from "../kernel/spawn.ts";
+import type { DriverInput } from "./driver_scenario.ts";
 import { explore, type ExploreOptions, type ExploreReport } from "./explore.ts";
 
 /** What is done to a driver's interface while another CPU sends through it. */
 export const DRIVER_SCENARIOS = ["detach", "move"] as const;
 
 /** How a driver is explored. */
-export interface DriverExploreOptions extends Omit<ExploreOptions, "scenario"> {
+export interface DriverExploreOptions extends Omit<ExploreOptions, "scenario" | "input"> {
   /** Options of the driver. */
   readonly options?: unknown;
   /** The driver of a module that has several, by its cloner. */
   readonly cloner?: string;
 }
 
-/** The module with the scenarios of a driver: its URL, for {@linkcode explore} and {@linkcode replay}. */
+/** The module with the scenarios of a driver, and what it is told, for `explore` and `replay`. */
 export function driverScenarios(
-  url: URL | string,
+  driver: URL | string,
   o: Pick<DriverExploreOptions, "options" | "cloner"> = {},
-): string {
-  const module = new URL(siblingUrl(import.meta.url, "driver_scenario"));
-  module.searchParams.set("driver", String(url));
-  if (o.options !== undefined) module.searchParams.set("options", JSON.stringify(o.options));
-  if (o.cloner !== undefined) module.searchParams.set("cloner", o.cloner);
-  return module.href;
+): { readonly url: string; readonly input: DriverInput } {
+  const { options, cloner } = o;
+  return {
+    url: String(siblingUrl(import.meta.url, "driver_scenario")),
+    input: { driver: String(driver), options, cloner },
+  };
 }
 
 /**
@@ -43,14 +44,15 @@ export function driverScenarios(
  * ```
  */
 export async function exploreDriver(
-  url: URL | string,
+  driver: URL | string,
   o: DriverExploreOptions = {},
 ): Promise<ExploreReport[]> {
-  const module = driverScenarios(url, o);
+  const { options: _options, cloner: _cloner, ...limits } = o;
+  const { url, input } = driverScenarios(driver, o);
   const reports: ExploreReport[] = [];
   for (const scenario of DRIVER_SCENARIOS) {
-    const r = await explore(module, { ...o, scenario });
-    reports.push({ ...r, command: `softc explore ${url} --scenario ${scenario}` });
+    const r = await explore(url, { ...limits, scenario, input });
+    reports.push({ ...r, command: `softc explore ${driver} --scenario ${scenario}` });
   }
   return reports;
 }

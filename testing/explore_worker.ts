@@ -8,7 +8,7 @@ import { Arena } from "../core/memory/arena.ts";
 import { openEndpoint } from "../kernel/endpoint.ts";
 import { COORDINATOR, give, take, TURN } from "./block.ts";
 import { loadDice } from "./dice.ts";
-import { pickScenario } from "./load.ts";
+import { loadScenario } from "./load.ts";
 import type { ThreadNews, ThreadStart } from "./news.ts";
 import { Abort, LogicalThread } from "./thread.ts";
 
@@ -20,7 +20,7 @@ async function run(start: ThreadStart): Promise<void> {
   const x = new Int32Array(start.block);
   const { thread } = start;
   try {
-    const scenario = pickScenario(await import(start.url), start.pick);
+    const scenario = await loadScenario(start.source);
     const arena = new Arena(start.memory, start.config);
     const logical = new LogicalThread(x, arena, scenario, thread, start.spins);
     tell({ ready: true });

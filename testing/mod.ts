@@ -10,6 +10,7 @@ export {
   driverScenarios,
   exploreDriver,
 } from "./explore_driver.ts";
+export type { DriverInput } from "./driver_scenario.ts";
 export type { Finding } from "./judge.ts";
 export { coverage, formatReport } from "./report.ts";
 export {

@@ -1,12 +1,12 @@
 /** What the coordinator and the threads' workers tell each other by message. @module */
 import type { PlainError } from "../core/cpu/cpu.ts";
 import type { ArenaConfig } from "../core/memory/arena.ts";
+import type { ScenarioSource } from "./load.ts";
 import type { Note } from "./thread.ts";
 
 /** What the coordinator sends first. */
 export interface ThreadStart {
-  readonly url: string;
-  readonly pick: string | undefined;
+  readonly source: ScenarioSource;
   readonly thread: number;
   readonly block: SharedArrayBuffer;
   readonly memory: WebAssembly.Memory;

@@ -29,7 +29,7 @@ import {
 } from "./block.ts";
 import type { ThreadNews, ThreadStart } from "./news.ts";
 import { type Finding, type Heard, judge, type Judgement, judgeThrown } from "./judge.ts";
-import { pickScenario } from "./load.ts";
+import { loadScenario, type ScenarioSource } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
 import { smallConfig } from "./small_arena.ts";
 import type { Schedule } from "./schedule.ts";
@@ -87,8 +87,8 @@ export class Runner {
   }
 
   /** Starts a worker per thread. End it with {@linkcode Runner.stop}. */
-  static async start(url: string, pick: string | undefined, spins: number): Promise<Runner> {
-    const scenario = pickScenario(await import(url), pick);
+  static async start(source: ScenarioSource, spins: number): Promise<Runner> {
+    const scenario = await loadScenario(source);
     const n = scenario.threads.length;
     if (n < 1 || n > MAX_THREADS) {
       throw new Error(`Scenario ${scenario.name} has ${n} threads (wanted 1 to 4)`);
@@ -99,12 +99,11 @@ export class Runner {
     scenario.setup?.(arena);
     const block = new SharedArrayBuffer(X.WORDS * 4);
     const workers: WorkerHandle[] = [];
-    const runner = new Runner(url, scenario, arena, block, workers, spins);
+    const runner = new Runner(source.url, scenario, arena, block, workers, spins);
     try {
       await Promise.all(scenario.threads.map(async (_, thread) => {
         const start: ThreadStart = {
-          url,
-          pick,
+          source,
           thread,
           block,
           memory: arena.memory,

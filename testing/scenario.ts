@@ -2,7 +2,7 @@
  * A scenario: a small program of logical threads that the explorer runs under every schedule up to a bound.
  *
  * It is a module, because each logical thread is a worker that imports it: its default export is one scenario,
- * or a record of named ones.
+ * a record of named ones, or a function that makes either of what {@linkcode ExploreOptions.input} says.
  *
  * @module
  */

@@ -60,7 +60,9 @@ export function addExplore(cli: Commands, program: Command): void {
       );
       const url = /^[a-z]+:/i.test(file!) ? file! : pathToFileURL(file!).href;
       const own = scenariosOf(await load(url));
-      const module = own === undefined ? driverScenarios(url, { options: json(o.options) }) : url;
+      const source = own === undefined
+        ? driverScenarios(url, { options: json(o.options) })
+        : { url, input: undefined };
       const all = own ?? DRIVER_SCENARIOS;
       const chosen = o.scenario === undefined ? all : [String(o.scenario)];
       if (o.replay !== undefined && chosen.length > 1) {
@@ -68,7 +70,7 @@ export function addExplore(cli: Commands, program: Command): void {
       }
       const pick = (s: string | undefined): { scenario?: string } => s === undefined ? {} : { scenario: s };
       if (o.replay !== undefined) {
-        const r = await replay(module, String(o.replay), pick(chosen[0]));
+        const r = await replay(source.url, String(o.replay), { input: source.input, ...pick(chosen[0]) });
         const v = r.violation;
         const verdict = v === undefined
           ? `no violation (${r.outcome})`
@@ -81,7 +83,7 @@ export function addExplore(cli: Commands, program: Command): void {
       );
       let bad = false;
       for (const s of chosen) {
-        const r = await explore(module, { ...limits, ...pick(s) });
+        const r = await explore(source.url, { input: source.input, ...limits, ...pick(s) });
         const again = `softc explore ${file}${s === undefined ? "" : ` --scenario ${s}`}`;
         x.print(r, () => formatReport(r, (schedule) => `${again} --replay ${schedule}`));
         bad ||= r.violation !== undefined;
