@@ -5,7 +5,7 @@
  */
 import { Control } from "../core/cpu/control.ts";
 import { Cpu, type PortMessage, revive } from "../core/cpu/cpu.ts";
-import { MAIL, type Mail, mailboxAt } from "../core/cpu/mailbox.ts";
+import { MAIL, type Mail, mailboxAt, MailSender } from "../core/cpu/mailbox.ts";
 import { turn } from "../core/cpu/pump.ts";
 import { Device, MTU } from "../core/device/device.ts";
 import type { Driver } from "../core/device/driver.ts";
@@ -99,7 +99,16 @@ export interface CpuSpec {
 
 /** Puts a CPU together. What it reports (a fault, a failed mail) is thrown: in a scenario it is a finding. */
 export function openCpu(t: ThreadContext, driver?: Driver<never>, o: CpuSpec = {}): CpuWorld {
-  const port = { post: (m: PortMessage): void => report(t.thread, m) };
+  // Answers with fields would come by the port, which needs an event loop: here they come as mail, without the fields.
+  const up = t.thread === 0
+    ? undefined
+    : new MailSender(t.arena, mailboxAt(t.arena, t.thread, "up"), () => cpu.ring(0));
+  const port = {
+    post(m: PortMessage): void {
+      report(t.thread, m);
+      if (m.ticket !== undefined) up?.post([MAIL.ack, m.ticket, 0]);
+    },
+  };
   const clock = new HandClock();
   const cpu = new Cpu(t.thread, t.arena, clock, port, t.sanitizer);
   const net = new Net(cpu);

@@ -34,6 +34,13 @@ function check(stdout: string): void {
   assertEquals(result.left, 0, "interfaces left after the unload");
 }
 
+/** Checks the line that the explorer's application printed. */
+function checkExplored(stdout: string): void {
+  const sound = { bound: 1, warnings: [] };
+  const found = "2 increments gave 1";
+  assertEquals(JSON.parse(stdout), { found, again: found, plugin: [sound, sound] });
+}
+
 Deno.test({
   name:
     "the packed package runs on Node: two CPUs, a plugin from a file, traffic, moves, unload, the ledger closed",
@@ -54,6 +61,14 @@ Deno.test({
         "on Deno, from node_modules",
         async () => check(await run(app, Deno.execPath(), "run", "-A", "--no-lock", "main.mjs")),
       );
+      await t.step(
+        `the explorer on Node ${node}`,
+        async () => checkExplored(await run(app, "node", "explore.mjs")),
+      );
+      await t.step(
+        "the explorer on Deno, from node_modules",
+        async () => checkExplored(await run(app, Deno.execPath(), "run", "-A", "--no-lock", "explore.mjs")),
+      );
     });
   },
 });
@@ -66,6 +81,8 @@ Deno.test({
       const npx = (...args: string[]): Promise<string> => run(app, "npx", "-y", ...args);
       await t.step("on Node 22", async () => check(await npx("node@22", "main.mjs")));
       await t.step("on Bun", async () => check(await npx("bun@1.4.5", "main.mjs")));
+      await t.step("the explorer on Node 22", async () => checkExplored(await npx("node@22", "explore.mjs")));
+      await t.step("the explorer on Bun", async () => checkExplored(await npx("bun@1.4.5", "explore.mjs")));
       await t.step("tsc --noEmit, nodenext, strict, libraries checked", async () => {
         await run(app, "npm", "install", ...QUIET, "typescript@5.9", "@types/node@20");
         // The entries of workers export nothing: they are imported for what they do.
