@@ -57,3 +57,10 @@ export {
   type WatchOptions,
 } from "./watch.ts";
 export type { SourceLine } from "./watch_source.ts";
+export {
+  type OpCount,
+  torture,
+  type TortureOptions,
+  type TortureReport,
+  type TortureSubject,
+} from "./torture/torture.ts";
