@@ -191,7 +191,11 @@ function steer(net: Net, index: number, gencnt: number, b: PacketBatch): void {
     const part = net.borrow(index);
     try {
       for (let i = 0; i < b.n; i++) {
-        if (flowHash(net.arena, b.ids[i]!) % cpus === k) part.ids[part.n++] = b.ids[i]!;
+        const id = b.ids[i]!;
+        if (id < 0 || flowHash(net.arena, id) % cpus !== k) continue;
+        part.ids[part.n++] = id;
+        // Given away: its bytes are another's from here on, and so would its flow be.
+        b.ids[i] = -1;
       }
       if (part.n > 0) {
         if (k === net.cpu.id) receive(net, index, gencnt, part);
@@ -302,8 +306,9 @@ function count(net: Net, index: number, b: PacketBatch): void {
 }
 
 function drop(net: Net, index: number, b: PacketBatch, reason: Drop): void {
-  // What is gone came in on another link of the slot: not this interface's to see.
-  if (reason !== DROP.gone && b.gone === 0 && get(net.arena.a, net.arena.ifnetAt(index) + IFNET.taps) !== 0) {
+  // An interface that is not attached has no taps, and its slot may be free: a peer's is.
+  const attached = reason !== DROP.gone && reason !== DROP.detached;
+  if (attached && b.gone === 0 && get(net.arena.a, net.arena.ifnetAt(index) + IFNET.taps) !== 0) {
     tapDrops(net, index, b, 0, "in", reason);
   }
   const n = b.endFrom(0, reason, SITE);

@@ -48,6 +48,7 @@ const GONE: readonly Code[] = ["SOFTC_IF_GONE", "SOFTC_IF_STATE"];
 const TAKEN: readonly Code[] = [
   "SOFTC_IF_EXISTS",
   "SOFTC_IF_FULL",
+  "SOFTC_ARENA_FULL",
   "SOFTC_VNET_STATE",
   "SOFTC_DRIVER_UNKNOWN",
   "SOFTC_MODULE_STATE",
@@ -171,7 +172,7 @@ export const OPS: readonly Op[] = [
       const d = r.pick(w.kernel.devices.list());
       if (d === undefined) return;
       await w.kernel.devices.unplug(d);
-      if (d.ifnets.length > 0) w.wrong(`${d.name} is pulled out and ${d.ifnets[0]} is left`);
+      for (const i of d.ifnets) gone(w, i, "unplug");
     },
   },
   {

@@ -1,5 +1,5 @@
 /** Judges the order of events: an interface arrives before it departs, once each, and its gencnt only grows. @module */
-import { handleGencnt, handleIndex } from "../../core/net/handle.ts";
+import { formatHandle, handleGencnt, handleIndex } from "../../core/net/handle.ts";
 import type { KernelEvent, Subscription } from "../../mod.ts";
 
 interface Slot {
@@ -7,14 +7,40 @@ interface Slot {
   readonly attached: boolean;
 }
 
-/** Reads a subscription to its end; tells `wrong` what is out of order. */
-export async function judgeOrder(events: Subscription, wrong: (what: string) => void): Promise<void> {
-  const slots = new Map<number, Slot>();
-  for await (const e of events) {
-    // It fell behind: what happened meanwhile is unknown.
-    if (e.type === "snapshot") slots.clear();
-    else judge(slots, e, wrong);
+/** Events that are kept, to be printed with a failure. */
+const KEPT = 40;
+
+/** Judges a subscription until it ends. */
+export class OrderJudge {
+  /** The last events, as lines. */
+  readonly history: string[] = [];
+  /** Settles when the subscription has ended. */
+  readonly over: Promise<void>;
+
+  /** `wrong` is told what is out of order, and what is wedged unless hooks do stall. */
+  constructor(events: Subscription, wrong: (what: string) => void, stalls: boolean) {
+    this.over = this.#judge(events, wrong, stalls);
   }
+
+  async #judge(events: Subscription, wrong: (what: string) => void, stalls: boolean): Promise<void> {
+    const slots = new Map<number, Slot>();
+    for await (const e of events) {
+      // It fell behind: what happened meanwhile is unknown.
+      if (e.type === "snapshot") {
+        slots.clear();
+        continue;
+      }
+      if (this.history.push(line(e)) > KEPT) this.history.shift();
+      judge(slots, e, wrong);
+      if (e.type === "wedged" && !stalls) wrong(`wedged, and nothing stalled: ${line(e)}`);
+    }
+  }
+}
+
+function line(e: KernelEvent): string {
+  const handle = e.handle === undefined ? "" : ` ${formatHandle(e.handle)}`;
+  const more = [e.vnet, e.detail].filter((x) => x !== undefined).map((x) => `: ${x}`);
+  return `+${e.at.toFixed(1)} ms ${e.type} ${e.name}${handle}${more.join("").slice(0, 200)}`;
 }
 
 function judge(slots: Map<number, Slot>, e: KernelEvent, wrong: (what: string) => void): void {

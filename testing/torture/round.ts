@@ -10,7 +10,7 @@ import { blameTree, boot, type Kernel, type ShutdownReport } from "../../mod.ts"
 import { NEAR, PLANTED } from "./fault.ts";
 import { NearWatch } from "./near.ts";
 import { type Op, OPS } from "./ops.ts";
-import { judgeOrder } from "./order.ts";
+import { OrderJudge } from "./order.ts";
 import { mix, Random } from "./random.ts";
 import { pause, type TortureSubject, World } from "./world.ts";
 
@@ -70,7 +70,7 @@ export async function tortureRound(o: RoundOptions): Promise<RoundResult> {
     });
     door.watch((kernel as KernelObject).arena, 0);
     const w = new World(kernel, o.subjects, { seed: o.seed, rate: 0.35, stalls });
-    const judged = judgeOrder(kernel.subscribe(), (what) => w.wrong(what));
+    const judge = new OrderJudge(kernel.subscribe(), (what) => w.wrong(what), stalls);
     const counts = new Map<string, { done: number; refused: number }>(
       OPS.map((op) => [op.name, { done: 0, refused: 0 }]),
     );
@@ -87,7 +87,7 @@ export async function tortureRound(o: RoundOptions): Promise<RoundResult> {
     const books = await within(w, "take the ledger", o.deadline, kernel.ledger());
     const report = await within(w, "shut down", 2 * o.deadline, kernel.shutdown({ deadline: o.deadline }));
     if (report !== undefined) {
-      await judged;
+      await judge.over;
       judgeEnd(w, kernel, report, faults);
     }
     const { dropped, sent, nobufs } = books ?? { dropped: {}, sent: 0, nobufs: 0 };
@@ -99,6 +99,7 @@ export async function tortureRound(o: RoundOptions): Promise<RoundResult> {
     w.missed("hooks that threw", faults.filter((e) => e.message.includes(PLANTED)).length);
     w.missed("interfaces wedged", report?.wedged.length);
     w.missed("hosts lost", faults.filter((e) => e.code.startsWith("SOFTC_HOST")).length);
+    if (w.wrongs.length > 0) w.wrongs.push(["the last events:", ...judge.history].join("\n  "));
     return {
       ops: Object.fromEntries(counts),
       near: w.near,
@@ -163,9 +164,10 @@ function judgeEnd(w: World, kernel: Kernel, report: ShutdownReport, faults: read
   for (const x of report.wedged) {
     if (!w.affliction.stalls && !x.includes(PLANTED)) w.wrong(`wedged, and nothing stalled: ${x}`);
   }
-  // What a hook that never settles may still use is kept.
-  if (!w.affliction.stalls) { for (const x of report.leaks) w.wrong(`left behind: ${x}`); }
-  for (const [kind, left] of Object.entries(kernel.inspect())) {
-    if (Array.isArray(left) && left.length > 0) w.wrong(`${kind} after shutdown: ${left.join(", ")}`);
+  const { workers, waits, timers } = kernel.inspect();
+  // What a hook that never settles may still use is kept, and so are its timers.
+  const kept = w.affliction.stalls ? {} : { leaks: report.leaks, timers };
+  for (const [kind, left] of Object.entries({ workers, waits, ...kept })) {
+    if (left.length > 0) w.wrong(`${kind} after shutdown: ${left.join(", ")}`);
   }
 }

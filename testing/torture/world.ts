@@ -44,7 +44,9 @@ const HOSTS: readonly Code[] = [
   "SOFTC_HOST_STALLED",
   "SOFTC_HOST_LATE",
   "SOFTC_HOST_PROTOCOL",
-  // A hook that never settles in a host leaves its memory behind there.
+  "SOFTC_DEV_GONE",
+  // A hook that never settles there wedges the host's own interface, and leaves its memory behind.
+  "SOFTC_IF_WEDGED",
   "SOFTC_ARENA_LEAK",
 ];
 

@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ifCloneCreate, ifDetach, type Ifnet, ifVmove, type Vnet, vnetDestroy } from "../../mod.ts";
+import {
+  ifCloneCreate,
+  ifCloneDestroy,
+  ifDetach,
+  type Ifnet,
+  ifVmove,
+  type Vnet,
+  vnetDestroy,
+} from "../../mod.ts";
 import {
   inetAddress,
   inetAddresses,
@@ -178,6 +186,30 @@ Deno.test("duplicate address detection finds the other one, in both families", (
       assertEquals(e?.code, "SOFTC_INET_DUPLICATE", cidr);
       assert(!inetAddresses(y).some((n) => n.prefix === cidr));
     }
+  }));
+
+Deno.test("a duplicate that is noted as its interface departs is told to nobody", () =>
+  kernel({ cpus: 2 }, async (k) => {
+    const [a, b] = await vnets(k, "a", "b") as [Vnet, Vnet];
+    const told: string[] = [];
+    const events = k.subscribe();
+    const listening = (async () => {
+      for await (const e of events) if (e.type === "fault") told.push(e.name);
+    })();
+    for (const departs of [false, true]) {
+      const [x, y] = await link(a, b);
+      await inetAddress(x, "10.0.0.1/24");
+      // Announced, heard and noted in this turn; the note is read in the next.
+      const given = inetAddress(y, "10.0.0.1/24");
+      if (departs) await ifDetach(x);
+      await given;
+      await ping(b, "10.0.0.9", { timeout: 10 });
+      await ifCloneDestroy(y);
+      assertEquals(told.includes(x.name), !departs, `departs: ${departs}`);
+      told.length = 0;
+    }
+    events.close();
+    await listening;
   }));
 
 Deno.test("of two that try the same address at once at most one gets it", () =>

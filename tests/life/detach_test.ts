@@ -5,6 +5,9 @@ import {
   ifCloneDestroy,
   ifDetach,
   type Ifnet,
+  ifnetByHandle,
+  ifOutput,
+  mAlloc,
   pktgen,
   vnetCreate,
   vnetDestroy,
@@ -256,5 +259,33 @@ Deno.test("a structural call from inside a hook, listener or section is refused,
     assertEquals(await inside, "SOFTC_DEV_REENTRANT");
     assertEquals(i.state, "attached");
     assertEquals(entryOf(i).detaching, undefined);
+  });
+});
+
+Deno.test("one end of a pair sends on when the other is gone: counted, and nothing freed is touched", async () => {
+  await withKernel({}, async ({ k, faults }) => {
+    await k.modules.load("softc:epair");
+    const [a, b] = await ifCloneCreate(k.vnet0, "epair");
+    await a.up();
+    await ifDetach(b!);
+    assertEquals(b!.state, "freed");
+    const sent = k.vnet0.section((s) => {
+      const batch = mAlloc(s, 3, 64);
+      return ifOutput(s, ifnetByHandle(s, a.handle)!, batch);
+    });
+    assertEquals([sent, faults], [3, []]);
+    assertEquals((await k.ledger()).dropped, { detached: 3 });
+  });
+});
+
+Deno.test("what waits for a hook of CPU 0 that never settles ends with the kernel", async () => {
+  await withKernel({ wedged: 1 }, async ({ k, probe }) => {
+    const { gates } = await probe();
+    const [i] = await ifCloneCreate(k.vnet0, "probe", { cpu: 0 });
+    gates.set("set", gate().promise);
+    const up = codeOf(i.up());
+    await k.shutdown({ deadline: 20 });
+    assertEquals(await up, "SOFTC_BOOT_DOWN");
+    assertEquals(k.inspect(), { ...k.inspect(), workers: [], waits: [], timers: [] });
   });
 });

@@ -11,12 +11,13 @@ import { SUBJECTS } from "./subjects.ts";
 const HELP =
   `Everything that can happen to interfaces, vnets, modules and devices, at random, on all CPUs under traffic.
 
-Usage: deno task torture [--seconds N] [--cpus N] [--seed S] [--round N] [--json]
+Usage: deno task torture [--seconds N] [--cpus N] [--seed S] [--round N] [--only TEXT] [--json]
 
   --seconds N  how long; 10 unless told
   --cpus N     CPUs of each kernel; 2 unless told
   --seed S     of all decisions; 1 unless told
   --round N    this round alone: what a failure names
+  --only TEXT  modules whose file has this in its path
   --json       one line of JSON on stdout, and nothing else
 
 Exit code: 0 when it passed, 1 when it failed, 2 for wrong arguments.`;
@@ -26,6 +27,7 @@ interface Args {
   readonly cpus: number;
   readonly seed: number;
   readonly round: number | undefined;
+  readonly only: string;
   readonly json: boolean;
 }
 
@@ -34,7 +36,7 @@ function parse(args: readonly string[]): Args | undefined {
   const flag = { type: "boolean", default: false } as const;
   const { values } = parseArgs({
     args: [...args],
-    options: { seconds: text, cpus: text, seed: text, round: text, json: flag, help: flag },
+    options: { seconds: text, cpus: text, seed: text, round: text, only: text, json: flag, help: flag },
   });
   if (values.help) return undefined;
   const whole = (name: "seconds" | "cpus" | "seed" | "round", otherwise: number, min: number): number => {
@@ -47,6 +49,7 @@ function parse(args: readonly string[]): Args | undefined {
     cpus: whole("cpus", 2, 1),
     seed: whole("seed", 1, 0),
     round: values.round === undefined ? undefined : whole("round", 0, 0),
+    only: values.only ?? "",
     json: values.json,
   };
 }
@@ -79,11 +82,11 @@ if (args === undefined) {
   console.log(HELP);
   process.exit(0);
 }
-const { json, round, ...o } = args;
+const { json, round, only, ...o } = args;
 const report = await torture({
   ...o,
   ...(round === undefined ? {} : { round }),
-  subjects: SUBJECTS,
+  subjects: SUBJECTS.filter((s) => String(s.url).includes(only)),
   onRound(r) {
     if (json) return;
     const n = Object.values(r.ops).reduce((sum, { done, refused }) => sum + done + refused, 0);

@@ -13,7 +13,6 @@ export const VICES = [
   "throw in transmit",
   "throw in timer",
   "exit",
-  "crash",
   "spin",
   "late set",
   "late stop",
@@ -44,8 +43,7 @@ const mortal = defineDriver({
     if (vice === "throw in timer") dev.timer(() => fail("timer")).set(1);
     else if (vice === "exit") {
       setTimeout(() => typeof close === "function" ? close() : process.exit(3), 1);
-    } else if (vice === "crash") setTimeout(() => fail("nobody catches this"), 1);
-    else if (vice === "spin") {
+    } else if (vice === "spin") {
       dev.timer(() => {
         for (const end = Date.now() + 1500; Date.now() < end;);
       }).set(1);

@@ -28,12 +28,12 @@ export const SUBJECTS: readonly TortureSubject[] = [
       { cloner: "vhost", options: (random) => ({ pairs: 1 + Math.floor(random() * 2) }) },
       { cloner: "vhost", options: () => ({ breakAfter: 5000 }) },
     ],
-    // The driver's end hangs off the device's interface.
+    // The driver's end hangs off the device's interface: one for each.
     device: (place, ifnets) => {
       const hosts = ifnets.filter((i) => i.toJSON().driver === "vhost" && i.state === "attached");
       const parent = hosts[place % hosts.length];
       return Promise.resolve(
-        parent && { id: { bus: "virtio", device: 1, address: String(place) }, options: { parent } },
+        parent && { id: { bus: "virtio", device: 1, address: String(parent.index) }, options: { parent } },
       );
     },
   },

@@ -255,6 +255,8 @@ export class InetControl implements Source {
       const row = i.e.index === index ? i.rows.find((r) => r.id === id) : undefined;
       if (row === undefined) continue;
       if (row.kind === ADDR_KIND.tentative) return row.conflict?.();
+      // Noted on any CPU, read later: nothing is told of an interface that has departed.
+      if (this.ifs.resolve(i.handle) !== "live") return;
       const now = this.net.cpu.clock.now();
       // RFC 5227 2.4 (b): defended once, then left alone for a while.
       if (now - row.defendedAt < 10_000) return;
