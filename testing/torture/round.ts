@@ -5,7 +5,7 @@
  */
 import { watchDoor } from "../../core/doors/arena.ts";
 import { isSoftcError, type SoftcError } from "../../core/error.ts";
-import type { KernelObject } from "../../kernel/kernel.ts";
+import type { KernelObject } from "../../kernel/kernel_object.ts";
 import { blameTree, boot, type Kernel, type ShutdownReport } from "../../mod.ts";
 import { NEAR, PLANTED } from "./fault.ts";
 import { NearWatch } from "./near.ts";
