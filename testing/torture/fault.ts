@@ -8,6 +8,7 @@
  */
 import type { Batch, Driver, ModuleDef } from "../../core/device/mod.ts";
 import type { LocalInstance } from "../../core/device/instance.ts";
+import { get } from "../../core/doors/arena.ts";
 import { IFNET } from "../../core/memory/arena.ts";
 import { tagOf } from "./frame.ts";
 import { NearWatch } from "./near.ts";
@@ -210,7 +211,7 @@ function check(patient: Patient, batch: Batch): void {
   if (patient.destroyed) throw new Error(`transmit of ${dev.name} is called after destroy`);
   if (patient.sending) throw new Error(`transmit of ${dev.name} is entered again on CPU ${dev.cpu}`);
   const { arena } = dev.net;
-  const vnet = arena.a[arena.ifnetAt(dev.index) + IFNET.vnet]!;
+  const vnet = get(arena.a, arena.ifnetAt(dev.index) + IFNET.vnet);
   // What is stale stands in front.
   for (const i of [0, batch.length - 1]) {
     const tag = batch.len(i) > 0 ? tagOf(batch.bytes(i)) : undefined;

@@ -11,5 +11,6 @@ export const RAW: Record<string, string> = {
   "core/net/flow.ts": "length and offset of a packet its CPU owns: once per packet",
   "core/net/pktgen.ts": "packet bytes as words: 64 bytes are 16 of them",
   "core/net/tap.ts": "length of a copy its CPU owns: once per packet",
+  "testing/torture/near.ts": "a watch behind the door, as the sanitizer",
   "core/memory/sanitizer.ts": "it is the watch behind the door: through the door it would ask itself",
 };
