@@ -42,7 +42,8 @@ export async function run(command: readonly string[], stdin?: string, deadline =
   return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-function runs(command: readonly string[]): boolean {
+/** Whether a command succeeds. */
+export function runs(command: readonly string[]): boolean {
   try {
     return new Deno.Command(command[0]!, { args: command.slice(1), stdout: "null", stderr: "null" })
       .outputSync()
