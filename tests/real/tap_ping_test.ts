@@ -47,12 +47,14 @@ for (const cpus of [1, 2]) {
         "1000",
         "-6",
         "fd07::2",
-      ]]
+      ], ["-s", "3000", "-6", "fd07::2"]]
     ) {
       const text = await l.linux("ping", "-c", "20", "-i", "0.01", "-W", "2", ...args);
       assertStringIncludes(text, "20 packets transmitted, 20 received, 0% packet loss");
     }
-    for (const [to, size] of [["10.7.0.1", 56], ["10.7.0.1", 3000], ["fd07::1", 56]] as const) {
+    for (
+      const [to, size] of [["10.7.0.1", 56], ["10.7.0.1", 3000], ["fd07::1", 56], ["fd07::1", 3000]] as const
+    ) {
       const r = await ping(l.kernel.vnet0, to, { count: 5, size });
       assertEquals(r.received, 5, JSON.stringify(r.replies));
     }
