@@ -157,6 +157,7 @@ export class KernelObject implements Kernel {
       list: () => this.table.all(),
     };
     cpu.on(MAIL.link, (m) => ifLinkChanged(this.ifs, m.a, m.b, m.c));
+    this.control.on(MAIL.fault, (m, k) => this.#faulty(m.a, m.b, k));
     this.control.on(MAIL.link, (m) => ifLinkChanged(this.ifs, m.a, m.b, m.c));
     const inet = new InetControl(this.control, this.ifs, this.events, (fn) => this.callbacks.call(fn));
     cpu.sources.push(inet);
@@ -346,6 +347,13 @@ export class KernelObject implements Kernel {
     return fn();
   }
 
+  /** A hook threw on another CPU: what is attaching is not published. The port brings the details. */
+  #faulty(index: number, born: number, k: number): void {
+    const e = this.ifs.entries[index];
+    if (e === undefined || e.born !== born || this.wrap(e).state !== "attaching") return;
+    e.fault ??= new SoftcError("SOFTC_DRIVER_THREW", `A hook of ${e.name} threw on CPU ${k}`);
+  }
+
   /** What a CPU reports without being asked. */
   #report(r: Report, k: number): void {
     if (r.kind === "log") return this.options.onLog?.(r.label);
@@ -353,7 +361,7 @@ export class KernelObject implements Kernel {
     const own = e !== undefined && e.born === r.born ? e : undefined;
     if (r.kind === "panic") return this.#fault(`CPU ${k}: ${r.label}`, revive(r.error!));
     const cause = revive(r.error!);
-    const name = own?.name ?? `if#${r.index}`;
+    const name = own?.name ?? r.name ?? `if#${r.index}`;
     const fault = new SoftcError(
       "SOFTC_DRIVER_THREW",
       `Hook "${r.label}" of ${name} threw on CPU ${k}: ${cause.message}`,

@@ -59,6 +59,8 @@ export interface Report {
   readonly kind: "fault" | "log" | "panic";
   readonly index?: number | undefined;
   readonly born?: number | undefined;
+  /** Name of the interface, which may be gone when the report is heard. */
+  readonly name?: string | undefined;
   readonly label: string;
   readonly error?: PlainError | undefined;
 }

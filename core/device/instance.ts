@@ -189,7 +189,10 @@ export class LocalInstance implements Gate, Dev<unknown, Fields> {
   fault(label: string, e: unknown): void {
     if (this.faulted) return;
     this.faulted = true;
-    this.net.cpu.report({ kind: "fault", index: this.index, born: this.born, label, error: plainError(e) });
+    const { cpu, index, born, name } = this;
+    // Mail keeps its order with the answers of hooks, which a port does not: an open that answers next is known as faulty.
+    if (cpu !== 0) this.net.cpu.postUp(MAIL.fault, index, born);
+    this.net.cpu.report({ kind: "fault", index, born, name, label, error: plainError(e) });
   }
 
   ifnet(o: IfDeclaration): void {

@@ -6,7 +6,6 @@
  */
 import type { Cpu } from "../cpu/cpu.ts";
 import type { PacketBatch } from "../memory/batch.ts";
-import { DROP } from "../memory/counters.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 
 const SIZE = 4096;
@@ -27,15 +26,14 @@ export class Backlog {
     return this.#tail - this.#head;
   }
 
-  /** Takes all packets of the batch; what does not fit is dropped and counted. */
-  push(b: PacketBatch): void {
+  /** Takes packets from the front of the batch, as many as fit; returns how many. The rest is still the caller's. */
+  push(b: PacketBatch): number {
     const room = SIZE - this.length;
     const n = b.n < room ? b.n : room;
     this.cpu.pool.handOver(b.ids, 0, n, this.cpu.pool.mine, this.#owner);
     for (let i = 0; i < n; i++) this.#ids[(this.#tail + i) & (SIZE - 1)] = b.ids[i]!;
     this.#tail += n;
-    if (n < b.n) this.cpu.pool.end(b.ids, n, b.n - n, DROP.backlog, "input (delivered or dropped)");
-    b.release();
+    return n;
   }
 
   /** Moves up to `max` packets into the batch. */

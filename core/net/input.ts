@@ -66,8 +66,11 @@ export function ifInput(net: Net, index: number, b: PacketBatch): void {
       a[h + MBUF.rcvIndex] = index;
       a[h + MBUF.rcvGen] = gencnt;
     }
-    if (cpu.hooks > 0 || net.receiving) net.backlog.push(b);
-    else {
+    if (cpu.hooks > 0 || net.receiving) {
+      const taken = net.backlog.push(b);
+      if (taken < n) drop(net, index, b, DROP.backlog, taken);
+      b.release();
+    } else {
       dispatch(net, index, gencnt, b);
       if (net.backlog.length > 0) runBacklog(net);
     }
@@ -218,10 +221,7 @@ function defer(net: Net, index: number, gencnt: number, b: PacketBatch, to: numb
     ringPush(arena.a, ring, b.ids, 0, m, gencnt);
     cpu.ring(to);
   }
-  if (m < b.n) {
-    arena.f[arena.ifCountersAt(cpu.id, index) + IFC.iqdrops]! += b.n - m;
-    cpu.pool.end(b.ids, m, b.n - m, DROP.backlog, SITE);
-  }
+  if (m < b.n) drop(net, index, b, DROP.backlog, m);
   b.release();
 }
 
@@ -305,12 +305,13 @@ function count(net: Net, index: number, b: PacketBatch): void {
   arena.f[c + IFC.ibytes]! += bytes;
 }
 
-function drop(net: Net, index: number, b: PacketBatch, reason: Drop): void {
+/** Drops a batch from packet `from` on. */
+function drop(net: Net, index: number, b: PacketBatch, reason: Drop, from = 0): void {
   // An interface that is not attached has no taps, and its slot may be free: a peer's is.
   const attached = reason !== DROP.gone && reason !== DROP.detached;
   if (attached && b.gone === 0 && get(net.arena.a, net.arena.ifnetAt(index) + IFNET.taps) !== 0) {
-    tapDrops(net, index, b, 0, "in", reason);
+    tapDrops(net, index, b, from, "in", reason);
   }
-  const n = b.endFrom(0, reason, SITE);
+  const n = b.endFrom(from, reason, SITE);
   net.arena.f[net.arena.ifCountersAt(net.cpu.id, index) + IFC.iqdrops]! += n;
 }

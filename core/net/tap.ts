@@ -8,7 +8,8 @@
  *    (R24, rule 1b).
  * 3. A copy is a life of its own (born `copy`). CPU 0 takes copies out and ends them as delivered; a copy
  *    that finds no room is not made, only counted.
- * 4. A tap that asked for drops sees a packet again when this interface drops it, with the reason.
+ * 4. A tap that asked for drops sees a packet again when this interface drops it, or a protocol that got it from
+ *    there, with the reason. What waits in a queue when the interface goes is dropped after its taps are off.
  *
  * @module
  */
@@ -92,6 +93,24 @@ export function tapDrops(
       copyInto(net, tap, b, from, DIRECTION[direction] | reason << REASON_SHIFT);
     }
   }
+}
+
+/** A protocol is about to drop a packet: one that came in is shown to the taps that asked. In the section of its input. */
+export function tapDropped(net: Net, id: number, reason: number): void {
+  const { arena } = net;
+  const { a } = arena;
+  const header = net.cpu.pool.headerAt(id);
+  const gencnt = get(a, header + MBUF.rcvGen);
+  const index = get(a, header + MBUF.rcvIndex);
+  const at = arena.ifnetAt(index);
+  // Asked first, because the slot may be free. What was made here has gencnt 0: no interface that is attached has.
+  if (load(a, at + IFNET.gencnt) !== gencnt || get(a, at + IFNET.taps) === 0) return;
+  const b = net.borrow(index);
+  b.ids[0] = id;
+  b.n = 1;
+  tapDrops(net, index, b, 0, "in", reason as Drop);
+  b.release();
+  net.giveBack();
 }
 
 function copyInto(net: Net, tap: number, b: PacketBatch, first: number, stamp: number): void {

@@ -193,3 +193,35 @@ Deno.test("a driver's input is dropped while its interface is down, and after it
     assertEquals((await k.ledger()).dropped, { down: 2, nosocket: 3, detached: 4 });
     assert(dev.signal.aborted);
   }));
+
+Deno.test("a backlog that is full drops what does not fit: counted as the interface's, shown to its taps", async () =>
+  void await withCleanKernel({ mbufs: 16384, arena: 64 << 20 }, async ({ k }) => {
+    resetScript();
+    await k.modules.load(plugin("script"));
+    discard(k.vnet0);
+    const [i] = await ifCloneCreate(k.vnet0, "script", { cpu: 0 });
+    await i.up();
+    let [seen, dropped] = [0, 0];
+    const tap = i.tap({
+      drops: true,
+      snap: 1,
+      onPacket: (p) => p.dropped === "backlog" ? dropped++ : seen++,
+    });
+    // From inside a hook everything waits in the backlog, which holds 4096.
+    script.transmit = (b, dev) => {
+      for (let round = 0; round < 21; round++) {
+        const rx = dev.alloc(200);
+        for (let j = 0; j < rx.length; j++) rx.copyFrom(j, udpFrame(0, j));
+        dev.ifInput(rx);
+      }
+      return b.freeAll();
+    };
+    send(k.vnet0, i, frames(1));
+    await untilAsync("the backlog is empty", async () => (await k.ledger()).live.length === 0);
+    const lost = 4200 - 4096;
+    const { ipackets, iqdrops } = i.counters;
+    assertEquals([ipackets, iqdrops, (await k.ledger()).dropped], [4096, lost, { backlog: lost }]);
+    await tap.close();
+    assertEquals(dropped + seen + tap.missed, 1 + 4096 + lost);
+    assertEquals(dropped, lost);
+  }));

@@ -10,6 +10,7 @@ import {
   vnetCreate,
 } from "../../mod.ts";
 import { type Bench, FLOW_AT, frames, send, udpFrame, until, untilAsync, withCleanKernel } from "./kit.ts";
+import { inetAddress, udpOpen } from "../../vnet/mod.ts";
 
 function withLoopback(o: { cpus?: number; debug?: boolean }, body: (b: Bench, lo: Ifnet) => Promise<void>) {
   return withCleanKernel(o, async (b) => {
@@ -69,6 +70,53 @@ Deno.test("copies that find no room are not made, only counted: the packet itsel
     await until("the copies", () => seen === 512);
     await tap.close();
     assertEquals([seen, tap.missed, (await k.ledger()).dropped], [512, 688, {}]);
+  }));
+
+Deno.test("a tap that asks for drops sees what protocols drop, with the reason; one that does not sees each packet once", async () =>
+  void await withCleanKernel({}, async ({ k }) => {
+    await k.modules.load("softc:epair");
+    const [x, y] = await ifCloneCreate(k.vnet0, "epair") as [Ifnet, Ifnet];
+    for (const i of [x, y]) await i.up();
+    const cut = udpFrame(9, 1).subarray(0, 30);
+    const broken = udpFrame(9, 2);
+    broken[24]! ^= 1;
+    const strange = udpFrame(9, 3);
+    strange[12] = 0x88;
+    for (const configured of [false, true]) {
+      if (configured) await inetAddress(y, "10.0.0.2/24");
+      const mac = Uint8Array.from(y.toJSON().mac.split(":"), (h) => parseInt(h, 16));
+      const all = [udpFrame(0, 0), cut, broken, strange].map((f) => (f.set(mac), f));
+      const seen: string[] = [];
+      let plain = 0;
+      const taps = [
+        y.tap({
+          drops: true,
+          onPacket: (p) => void (p.direction === "in" && seen.push(`${p.length} ${p.dropped ?? "-"}`)),
+        }),
+        y.tap({ onPacket: (p) => void (p.direction === "in" && plain++) }),
+      ];
+      send(k.vnet0, x, all);
+      for (const t of taps) await t.close();
+      assertEquals(seen.toSorted(), [
+        "30 -",
+        "30 malformed",
+        "64 -",
+        "64 -",
+        "64 -",
+        "64 checksum",
+        "64 noproto",
+        "64 nosocket",
+      ], configured ? "with an address" : "without");
+      assertEquals(plain, 4);
+    }
+    // A packet that the stack made and cannot send came in nowhere.
+    let out = 0;
+    const tap = y.tap({ drops: true, onPacket: (p) => void (p.direction === "in" && out++) });
+    const socket = udpOpen(k.vnet0, { connect: { address: "192.0.2.1", port: 9 } });
+    socket.send(new Uint8Array(4));
+    socket.close();
+    await tap.close();
+    assertEquals(out, 0);
   }));
 
 Deno.test("[B56] taps come and go at full traffic on every CPU, and nothing freed is touched", async () => {

@@ -183,6 +183,24 @@ Deno.test("attach that detaches meanwhile: a fault in attach keeps it from being
   });
 });
 
+Deno.test("a hook that throws on another CPU while open settles there: it is never published, and the fault is told by name", async () => {
+  await withKernel({ cpus: 2 }, async ({ k, faults, noteEvents, journal }) => {
+    await k.modules.load(new URL("../plugins/late_fault.ts", import.meta.url));
+    noteEvents();
+    for (let n = 1; n <= 20; n++) {
+      assertEquals(await codeOf(ifCloneCreate(k.vnet0, "late")), "SOFTC_DRIVER_THREW");
+      await until("the fault is told", () => faults.length === n);
+      assert(
+        faults[n - 1]!.message.startsWith(`Hook "interrupt" of late0 threw on CPU 1: planted`),
+        String(faults[n - 1]),
+      );
+    }
+    assertEquals(journal().filter((l) => l.includes("arrival")), []);
+    assertEquals(journal().filter((l) => l === "* fault late0").length, 20);
+    assertEquals(k.ifs.count, 0);
+  });
+});
+
 Deno.test("an attach or open that never settles is wedged: shown, named, its module not unloadable", async () => {
   for (const [cloner, hook] of [["probe", "attach@1"], ["probes", "open@1"], ["probes", "open@0"]] as const) {
     await withKernel({ cpus: 2, hookDeadline: 40, wedged: 1 }, async ({ k, probe }) => {

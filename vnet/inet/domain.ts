@@ -12,6 +12,7 @@ import { AF, afdata, type Domain, type DomainIf } from "../../core/net/domain.ts
 import { ETHER_HEADER } from "../../core/net/flags.ts";
 import type { Net } from "../../core/net/net.ts";
 import type { AttachedIfp, NetSection } from "../../core/net/section.ts";
+import { tapDropped } from "../../core/net/tap.ts";
 import { arpInput, checkArp } from "./arp.ts";
 import { checkIpv4, ip4Input } from "./ip4.ts";
 import { checkIpv6, ip6Input } from "./ip6.ts";
@@ -67,10 +68,10 @@ export class InetDomain implements Domain {
     const data = afdata(s, p, this.family);
     const vnet = data === 0 ? 0 : get(a, data + AFDATA.vnet);
     const discard = data !== 0 && load(a, arena.vnetAt(vnet % arena.plan.config.vnets) + VNET.sockets) > 0;
-    if (discard) return this.#all(s, b, ENDED.delivered);
+    if (discard) return this.#all(s, p, b, ENDED.delivered);
     // A family without an address on the interface may still pass packets on: its vnet has routes.
     if (data === 0 || !this.#configured(a, arena.vnetAt(vnet % arena.plan.config.vnets), data)) {
-      return this.#all(s, b, DROP.nosocket);
+      return this.#all(s, p, b, DROP.nosocket);
     }
     this.#each(s, p, b, data, vnet);
   }
@@ -80,12 +81,15 @@ export class InetDomain implements Domain {
   }
 
   /** Every valid packet ends the same way. */
-  #all(s: NetSection, b: PacketBatch, good: number): void {
+  #all(s: NetSection, p: AttachedIfp, b: PacketBatch, good: number): void {
     const { arena, cpu } = s.net;
+    const tapped = get(arena.a, arena.ifnetAt(p) + IFNET.taps) !== 0;
     const { n } = b;
     let from = 0;
     for (let i = 0; i < n; i++) {
       const bad = this.#check(arena.u8, b.at(i), b.len(i));
+      const end = bad === 0 ? good : bad;
+      if (tapped && end !== ENDED.delivered) tapDropped(s.net, b.ids[i]!, end);
       if (bad === 0) continue;
       if (i > from) cpu.pool.end(b.ids, from, i - from, good, SITE);
       cpu.pool.end(b.ids, i, 1, bad, SITE);

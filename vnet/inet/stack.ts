@@ -18,6 +18,7 @@ import { makeHandle } from "../../core/net/handle.ts";
 import type { Net } from "../../core/net/net.ts";
 import { ifOutput } from "../../core/net/output.ts";
 import { type AttachedIfp, ifnetByHandle, type NetSection } from "../../core/net/section.ts";
+import { tapDropped } from "../../core/net/tap.ts";
 import { type Address, isMulticast, putWord, scoped, unscoped, wordAt } from "./address.ts";
 import { put16 } from "./checksum.ts";
 import { Upper } from "./extensions.ts";
@@ -128,15 +129,20 @@ export class Stack {
     return this.net.cpu.pool.alloc(this.#one, 0, 1, born, len) === 1 ? this.#one[0]! : -1;
   }
 
-  /** Ends a packet under a reason. */
+  /** Drops a packet for a reason. */
   drop(id: number, reason: number): void {
-    this.#one[0] = id;
-    this.net.cpu.pool.end(this.#one, 0, 1, reason, SITE);
+    tapDropped(this.net, id, reason);
+    this.#end(id, reason);
   }
 
   /** Ends a packet that a handler of the vnet took. */
   delivered(id: number): void {
-    this.drop(id, ENDED.delivered);
+    this.#end(id, ENDED.delivered);
+  }
+
+  #end(id: number, ended: number): void {
+    this.#one[0] = id;
+    this.net.cpu.pool.end(this.#one, 0, 1, ended, SITE);
   }
 
   /** The packet's life ends and another begins in the same buffer: a reply. */
