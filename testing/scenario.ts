@@ -78,7 +78,29 @@ export interface Scenario {
   readonly steps?: number;
 }
 
-/** Makes a scenario; only helps the type checker. */
+/**
+ * Makes a scenario; only helps the type checker. Its module exports it as the default.
+ *
+ * @example Two threads that each add one; the explorer shows how an update is lost
+ * ```ts
+ * import { defineScenario, load, type ScenarioThread, store } from "@softc/softc/testing";
+ *
+ * const adder = (name: string): ScenarioThread => ({
+ *   name,
+ *   run({ arena: { a, plan } }) {
+ *     store(a, plan.heap, load(a, plan.heap) + 1);
+ *   },
+ * });
+ *
+ * export default defineScenario({
+ *   name: "lost",
+ *   threads: [adder("A"), adder("B")],
+ *   check({ arena: { a, plan } }) {
+ *     if (load(a, plan.heap) !== 2) throw new Error(`2 increments gave ${load(a, plan.heap)}`);
+ *   },
+ * });
+ * ```
+ */
 export function defineScenario(s: Scenario): Scenario {
   return s;
 }

@@ -44,6 +44,8 @@ export const PARTS: Readonly<Record<string, number>> = {
   bells: 3,
   depot: 3,
   refs: 3,
+  holds: 2,
+  neighbour: 3,
   grace: 2,
   graces: 2,
 };

@@ -57,6 +57,10 @@ const SITES: readonly { readonly file: string; readonly from: string; readonly a
     { file: "core/net/interfaces.ts", from: "  takeAfdata(", asked: ["R08", "R01"] },
     { file: "core/net/tap.ts", from: "  attach(index", asked: ["R24"] },
     { file: "core/net/tap.ts", from: "  #unlink(tap", asked: ["R24"] },
+    { file: "vnet/inet/neighbour.ts", from: "export function neighbourRead", asked: ["neighbour", "holds"] },
+    { file: "vnet/inet/neighbour.ts", from: "function write(", asked: ["neighbour", "holds"] },
+    { file: "vnet/inet/neighbour.ts", from: "export function holdPush", asked: ["holds"] },
+    { file: "vnet/inet/neighbour.ts", from: "export function holdTake", asked: ["holds"] },
     { file: "core/net/state.ts", from: "export function transition", asked: ["R10", "R15", "R06"] },
     { file: "core/net/state.ts", from: "export function tryTransition", asked: ["R10", "R06"] },
   ];

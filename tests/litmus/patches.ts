@@ -42,8 +42,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "drain returns before the callbacks have run",
     file: "core/cpu/callbacks.ts",
-    find: "    return new Promise((resolve) => this.call(resolve));",
-    replace: "    return Promise.resolve();",
+    find: "        this.#drains.delete(reject);\n        resolve();\n      });\n",
+    replace: "        this.#drains.delete(reject);\n      });\n      resolve();\n",
     asked: ["R28", "grace"],
   },
   {
