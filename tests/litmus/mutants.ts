@@ -58,7 +58,6 @@ const SITES: readonly { readonly file: string; readonly from: string; readonly a
     { file: "core/net/tap.ts", from: "  attach(index", asked: ["R24"] },
     { file: "core/net/tap.ts", from: "  #unlink(tap", asked: ["R24"] },
     { file: "vnet/inet/neighbour.ts", from: "export function neighbourRead", asked: ["neighbour", "holds"] },
-    { file: "vnet/inet/neighbour.ts", from: "function write(", asked: ["neighbour", "holds"] },
     { file: "vnet/inet/neighbour.ts", from: "export function holdPush", asked: ["holds"] },
     { file: "vnet/inet/neighbour.ts", from: "export function holdTake", asked: ["holds"] },
     { file: "core/net/state.ts", from: "export function transition", asked: ["R10", "R15", "R06"] },
@@ -161,6 +160,8 @@ const EQUIVALENT: readonly (readonly [RegExp, string])[] = [
   ],
   [/tap\.ts: attach: swap store\(a, first/, "the map of linked taps is CPU 0's own"],
   [/tap\.ts: #unlink: plain .*load\(/, "CPU 0 alone writes the list, and it is CPU 0 that reads it here"],
+  [/holdPush: plain store\(a, link/, "published by the compare-and-swap of the queue's word that follows"],
+  [/holdTake: plain id = load/, "behind the exchange of the queue's word nobody else writes the links"],
   [/state\.ts: \w+: split/, "only CPU 0 changes a state word, in one piece of code: nobody can come between"],
   [
     /tryKill: split if/,

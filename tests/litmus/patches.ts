@@ -432,4 +432,32 @@ export const PATCHES: readonly Patch[] = [
     asked: ["depot"],
     raw: true,
   },
+  {
+    name: "a neighbour is written with an even version",
+    file: "vnet/inet/neighbour.ts",
+    find: "  store(a, e + LLE.version, version + 1 | 0);\n  store(a, e + LLE.address, w0);",
+    replace: "  store(a, e + LLE.address, w0);",
+    asked: ["neighbour"],
+  },
+  {
+    name: "a neighbour's version stays odd",
+    file: "vnet/inet/neighbour.ts",
+    find: "  store(a, e + LLE.used, 0);\n  store(a, e + LLE.version, version + 2 | 0);",
+    replace: "  store(a, e + LLE.used, 0);",
+    asked: ["neighbour"],
+  },
+  {
+    name: "a neighbour's version is not loaded again",
+    file: "vnet/inet/neighbour.ts",
+    find: "(version & 1) === 1 || load(a, e + LLE.version) !== version ?",
+    replace: "(version & 1) === 1 ?",
+    asked: ["neighbour"],
+  },
+  {
+    name: "a hold queue is taken without being emptied",
+    file: "vnet/inet/neighbour.ts",
+    find: "  const head = exchange(a, e + LLE.hold, close ? CLOSED : 0);",
+    replace: "  const head = close ? exchange(a, e + LLE.hold, CLOSED) : load(a, e + LLE.hold);",
+    asked: ["holds"],
+  },
 ];
