@@ -6,7 +6,7 @@
 import type { Report } from "../core/cpu/cpu.ts";
 import { revive } from "../core/cpu/cpu.ts";
 import type { Callbacks } from "../core/cpu/callbacks.ts";
-import { Control, type Pending } from "../core/cpu/control.ts";
+import { Control } from "../core/cpu/control.ts";
 import { MAIL } from "../core/cpu/mailbox.ts";
 import { controlPump } from "../core/cpu/pump.ts";
 import { DeviceTree } from "../core/device/bus.ts";
@@ -19,7 +19,7 @@ import { SoftcError } from "../core/error.ts";
 import type { Arena } from "../core/memory/arena.ts";
 import { sumCpus, WORK } from "../core/memory/counters.ts";
 import { Sanitizer } from "../core/memory/sanitizer.ts";
-import { type Blame, blameTree } from "../core/net/blame.ts";
+import { type Blame, blameTree, whoHolds } from "../core/net/blame.ts";
 import type { TimerEntry } from "../core/doors/clock.ts";
 import { ifLinkChanged } from "../core/net/config.ts";
 import { Events, type KernelEvent, type Subscription } from "../core/net/event.ts";
@@ -231,34 +231,7 @@ export class KernelObject implements Kernel {
   }
 
   blame(): Blame[] {
-    const now = this.parts.cpu.clock.now();
-    const { since, open } = this.control.grace.blame();
-    return [
-      ...open.map((s): Blame => ({
-        what: "grace period",
-        holder: s.opener,
-        age: s.age ?? since,
-        fix: "leave the section",
-      })),
-      ...openAsyncSections(this.arena, now).map((s): Blame => ({
-        what: "async section",
-        holder: `${s.opener} on CPU ${s.cpu}`,
-        age: s.age!,
-        fix: "close it",
-      })),
-      ...[...this.ifs.references].map((r): Blame => ({
-        what: `reference to if#${r.index}`,
-        holder: r.tag,
-        age: now - r.since,
-        fix: "release it with ifRele",
-      })),
-      ...this.control.pending().map((p: Pending): Blame => ({
-        what: "waiting for",
-        holder: p.cpu === undefined ? p.label : `${p.label} on CPU ${p.cpu}`,
-        age: p.age,
-        fix: "mend what does not answer",
-      })),
-    ];
+    return whoHolds(this.ifs);
   }
 
   inspect(): Inspection {

@@ -145,3 +145,8 @@ export function resetIfCounters(arena: Arena, index: number, from?: IfCounters):
     arena.f[arena.ifCountersAt(0, index) + at] = from[name as IfCounter];
   }
 }
+
+/** Epoch callbacks of a CPU that have not run: what it told last. */
+export function callbacksOf(arena: Arena, cpu: number): number {
+  return arena.f[arena.cpuCountersAt(cpu) + WORK.callbacks]!;
+}

@@ -331,7 +331,7 @@ export class Pool {
   }
 }
 
-/** Lives found by scanning the owner words: what the ledger compares its counters with. CPUs must be parked. */
+/** Lives found by scanning the owner words: what the ledger compares its counters with. Exact while CPUs are parked. */
 export function scanLives(arena: Arena): { owner: string; lives: number }[] {
   const found = new Map<string, number>();
   for (let id = 0; id < arena.plan.config.mbufs; id++) {
@@ -341,4 +341,10 @@ export function scanLives(arena: Arena): { owner: string; lives: number }[] {
     found.set(text, (found.get(text) ?? 0) + 1);
   }
   return [...found].map(([owner, lives]) => ({ owner, lives }));
+}
+
+/** Packets that an interface's queues, device and holds have now: a hint while CPUs run. */
+export function livesOf(arena: Arena, index: number): { owner: string; lives: number }[] {
+  const mine = ["the output queue", "the device", "the hold queue"].map((x) => `${x} of if#${index}`);
+  return scanLives(arena).filter((l) => mine.includes(l.owner));
 }

@@ -4,11 +4,10 @@
  * @module
  */
 import { get } from "../doors/arena.ts";
-import { openAsyncSections } from "../epoch/epoch.ts";
 import { SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
 import { type IfCounters, ifCounters } from "../memory/counters.ts";
-import type { Blame } from "./blame.ts";
+import { type Blame, whoHolds } from "./blame.ts";
 import { assertLive, ifDown, ifSet, ifUp } from "./config.ts";
 import { IFCAP, type IfCap, IFF, IFT, type IfType, LINK_STATE, type LinkState } from "./flags.ts";
 import { formatHandle, type Handle } from "./handle.ts";
@@ -107,42 +106,7 @@ export class IfnetObject implements Ifnet {
   }
 
   why(): Blame[] {
-    const ifs = this.#ifs;
-    const e = this.#entry;
-    const blame: Blame[] = [];
-    const now = ifs.control.cpu.clock.now();
-    for (const r of ifs.references) {
-      if (r.index === e.index) {
-        blame.push({ what: "reference", holder: r.tag, age: now - r.since, fix: "release it with ifRele" });
-      }
-    }
-    for (const p of ifs.control.pending()) {
-      if (p.label.includes(` ${e.name}`)) {
-        blame.push({
-          what: "waiting for",
-          holder: p.cpu === undefined ? p.label : `${p.label} on CPU ${p.cpu}`,
-          age: p.age,
-          fix: "mend what does not answer",
-        });
-      }
-    }
-    const { since, open } = ifs.control.grace.blame();
-    if (this.state === "detaching" || this.state === "moving") {
-      for (const s of open) {
-        blame.push({ what: "grace period", holder: s.opener, age: s.age ?? since, fix: "leave the section" });
-      }
-    }
-    if (this.state === "attached") {
-      for (const s of openAsyncSections(ifs.arena, now)) {
-        blame.push({
-          what: "async section",
-          holder: s.opener,
-          age: s.age!,
-          fix: "close it before the interface goes",
-        });
-      }
-    }
-    return blame;
+    return this.#occupied ? whoHolds(this.#ifs, this.#entry) : [];
   }
 
   toJSON(): IfJSON {
