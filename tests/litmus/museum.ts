@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { explore, type ExploreReport, formatReport, replay } from "../../testing/mod.ts";
+import { explore, type ExploreOptions, type ExploreReport, formatReport, replay } from "../../testing/mod.ts";
 import type { Litmus } from "./litmus.ts";
 
 /** How one race went. */
@@ -21,13 +21,8 @@ export interface MuseumRow {
   readonly reports: Readonly<Record<string, ExploreReport>>;
 }
 
-/** Limits of an exploration. */
-export interface Limits {
-  /** Preemptions at most: what takes long is explored to fewer all the same. */
-  readonly bound?: number;
-  readonly max?: number;
-  readonly show?: number;
-}
+/** Limits of an exploration. What takes long is explored to fewer preemptions than `bound` all the same. */
+export type Limits = Pick<ExploreOptions, "bound" | "max" | "show" | "random" | "pct" | "seed">;
 
 /** The ids, in order. */
 export function museum(): string[] {

@@ -49,7 +49,8 @@ async function runMutant(copy: TreeCopy, p: Patch): Promise<MutantRow> {
   const text = original(file);
   const found = text.split(p.find).length - 1;
   if (found !== 1) return { name, caught: false, by: `its text was found ${found} times` };
-  if (p.equivalent !== undefined) return { name, caught: false, by: p.equivalent, equivalent: p.equivalent };
+  const { equivalent } = p;
+  if (equivalent !== undefined) return { name, caught: false, by: `equivalent: ${equivalent}`, equivalent };
   const changed = withDoors(file, text.replace(p.find, () => p.replace));
   const restore = p.raw === true ? leadThroughDoor(copy).files : [file];
   copy.write(file, p.raw === true ? throughDoor(changed).text : changed);
