@@ -101,6 +101,8 @@ export interface BusHost {
   readonly modules: ModuleTable;
   /** Moves an interface into the vnet that its identity remembers. */
   move(e: IfEntry, to: Vnet, name: string): Promise<unknown>;
+  /** Told of what threw. */
+  fault(what: string, cause: unknown): void;
 }
 
 /** The device tree of a kernel, on CPU 0. */
@@ -164,9 +166,16 @@ export class DeviceTree {
   /** The device was pulled out. Nobody is asked; idempotent; resolves when nothing of it is left. */
   unplug(node: DeviceNode): Promise<void> {
     if (node.unplugging !== undefined) return node.unplugging;
+    // Its own `unplugged` may ask again.
+    if (node.gone) return Promise.resolve().then(() => node.unplugging);
     node.gone = true;
     this.#nodes.delete(node.name);
-    node.options.resource?.unplugged?.();
+    try {
+      node.options.resource?.unplugged?.();
+    } catch (cause) {
+      // Nobody can refuse, by throwing either.
+      this.#host.fault(`unplugged() of ${node.name}`, cause);
+    }
     for (const d of node.devices) d.unplugged();
     this.#host.ifs.events.emit("device gone", node.name);
     const key = identityKey(node.id);

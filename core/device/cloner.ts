@@ -30,8 +30,10 @@ export interface CloneOptions {
 /** The interfaces of one create: ended as one. */
 export class Clone implements ModuleUser {
   entries: IfEntry[] = [];
-  /** Set by the destroyer that won. */
+  /** Set by the destroyer that won; a veto gives it back. */
   claimed = false;
+  /** It ends: there is no veto any more. */
+  ending = false;
 
   constructor(
     readonly name: string,
@@ -128,7 +130,8 @@ export class Cloners {
     clone.claimed = true;
     const veto = await clone.canDetach().catch((x: Error) => x.message);
     if (veto !== true) {
-      clone.claimed = false;
+      // Somebody who does not ask may have come meanwhile.
+      clone.claimed = clone.ending;
       throw new SoftcError("SOFTC_DEV_BUSY", `Cannot destroy ${clone.name}: ${veto}`, {
         state: "vetoed",
         wanted: "idle",
@@ -162,6 +165,7 @@ export class Cloners {
   }
 
   async #end(clone: Clone): Promise<void> {
+    clone.ending = true;
     const results = await Promise.allSettled(clone.entries.map((e) => detachEntry(this.#ifs, e)));
     for (const r of results) if (r.status === "rejected") throw r.reason;
     this.#forget(clone);

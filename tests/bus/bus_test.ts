@@ -182,6 +182,30 @@ Deno.test("[B57] nothing that a probe did to what it was given reaches another p
     assertEquals(k.devices.list(), []);
   }));
 
+Deno.test("[B60] an unplugged() that throws refuses nothing, and one that pulls the device out again is heard once", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    let told = 0;
+    const again: Promise<void>[] = [];
+    const resource = {
+      ...plug(),
+      unplugged(): void {
+        told++;
+        again.push(k.devices.unplug(d));
+        throw new Error("planted");
+      },
+    };
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource });
+    const events = k.subscribe();
+    await k.devices.unplug(d);
+    await Promise.all(again);
+    assertEquals([told, d.state, k.ifnets.length, resource.log.at(-1)], [1, "gone", 0, "destroy"]);
+    events.close();
+    const faults: string[] = [];
+    for await (const e of events) if (e.type === "fault") faults.push(e.name);
+    assertEquals(faults, ["unplugged() of test:1"]);
+  }));
+
 Deno.test("unplug during attach unwinds it: nobody ever finds the interface", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);

@@ -11,7 +11,7 @@ import {
   vnetDestroy,
 } from "../../mod.ts";
 import type { KernelObject } from "../../kernel/kernel_object.ts";
-import { codeOf, entryOf, frame, names, until, withKernel } from "./rig.ts";
+import { codeOf, entryOf, frame, gate, names, until, withKernel } from "./rig.ts";
 
 async function builtin(k: KernelObject): Promise<void> {
   for (const m of ["loopback", "null", "epair"]) await k.modules.load(`softc:${m}`);
@@ -90,6 +90,25 @@ Deno.test("R09: a vnet's destroy and a pair's destroy meet: both finish, each en
       assertEquals(k.ifs.count, 0);
     }
     assertEquals(journal().filter((l) => l === "* freed epair0b").length, 10);
+  });
+});
+
+Deno.test("[B21] a veto that comes when somebody else destroys gives no claim back", async () => {
+  await withKernel({ cpus: 2 }, async ({ k, probe, journal }) => {
+    const { gates } = await probe();
+    const [i] = await ifCloneCreate(k.vnet0, "probe", { cpu: 1, options: { canDetach: "in use" } });
+    const vetoed = codeOf(ifCloneDestroy(i));
+    // It asks nobody, and waits for a stop on CPU 0.
+    const [other] = await ifCloneCreate(k.vnet0, "probe", { cpu: 0 });
+    const stopping = gate();
+    gates.set("stop", stopping.promise);
+    const unloaded = k.modules.unload("probe", { mode: "force" });
+    assertEquals(await vetoed, "SOFTC_DEV_BUSY");
+    assertEquals(await codeOf(ifCloneDestroy(other)), "SOFTC_IF_GONE");
+    assertEquals(await codeOf(ifCloneDestroy(i)), "SOFTC_IF_GONE", "the unload has it");
+    stopping.open();
+    await unloaded;
+    assertEquals(journal().filter((l) => l === "destroy@1").length, 1);
   });
 });
 
