@@ -110,7 +110,9 @@ export class KernelObject implements Kernel {
     const { cpu, net, instances } = this.parts;
     this.control = new Control(cpu);
     this.control.onReport = (r, k) => this.#report(r, k);
-    this.events = new Events(() => cpu.clock.now(), () => this.#snapshot());
+    this.events = new Events(() => cpu.clock.now(), () => this.#snapshot(), (cause) =>
+      // Not an event: who threw would hear it.
+      this.#threw("An event listener", cause));
     this.ifs = new Interfaces(this.control, net, this.events, net.domains);
     cpu.sources.push({ poll: (budget) => this.ifs.taps.poll(budget), waits: () => this.ifs.taps.waits() });
     this.callbacks = instances.callbacks;
@@ -139,6 +141,7 @@ export class KernelObject implements Kernel {
       cloners: this.cloners,
       modules: this.table,
       move: (e, to, name) => vmove(this.ifs, e, to as VnetObject, { name }),
+      fault: (what, cause) => this.#fault(what, cause),
     });
     this.modules = {
       load: (url, x) =>
@@ -373,9 +376,14 @@ export class KernelObject implements Kernel {
   }
 
   #fault(what: string, cause: unknown): void {
-    const e = new SoftcError("SOFTC_DRIVER_THREW", `${what} threw: ${(cause as Error).message}`, { cause });
+    const e = this.#threw(what, cause);
     this.events.emit("fault", what, { detail: e.message });
+  }
+
+  #threw(what: string, cause: unknown): SoftcError {
+    const e = new SoftcError("SOFTC_DRIVER_THREW", `${what} threw: ${(cause as Error).message}`, { cause });
     this.options.onFault?.(e);
+    return e;
   }
 
   /** A CPU that dies stops the kernel: its ledger and open sections are reported. */

@@ -147,7 +147,9 @@ export function openControl(
   const control = new Control(world.cpu);
   control.stepper = t.stepper;
   control.onReport = (r, k) => report(k, { report: r });
-  const events = new Events(() => 0, () => ({}));
+  const events = new Events(() => 0, () => ({}), (cause) => {
+    throw cause;
+  });
   const ifs = new Interfaces(control, world.net, events, world.net.domains);
   const wrap = (e: IfEntry): Ifnet => new IfnetObject(ifs, e, MTU, () => {});
   const vnets = new VnetTable(ifs, wrap, (e) => detachEntry(ifs, e));

@@ -65,6 +65,7 @@ export async function vmove(
   const at = ifs.at(e);
   const from = e.vnet as VnetObject;
   const handle = ifs.handle(e);
+  const called = e.name;
   const name = o.name ?? (to === e.homeVnet ? e.homeName ?? e.name : e.name);
   if (o.name !== undefined) checkIfName(o.name);
   check(ifs, e, from, to, o);
@@ -92,12 +93,12 @@ export async function vmove(
         wanted: "attached",
       });
     }
-    // It may have moved away, and even back, while the driver was asked.
-    if (ifs.handle(e) !== handle) {
+    // It may have moved away, and even back, or got another name, while the driver was asked.
+    if (ifs.handle(e) !== handle || e.name !== called) {
       transition(a, at, "restore", e.name);
       throw new SoftcError("SOFTC_VNET_LOST", `Cannot move ${e.name} to vnet "${to.name}"`, {
-        state: `${formatHandle(ifs.handle(e))} in vnet "${e.vnet.name}"`,
-        wanted: `${formatHandle(handle)} in vnet "${from.name}"`,
+        state: `${formatHandle(ifs.handle(e))}, ${e.name} in vnet "${e.vnet.name}"`,
+        wanted: `${formatHandle(handle)}, ${called} in vnet "${from.name}"`,
       });
     }
   } catch (x) {

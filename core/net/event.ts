@@ -71,14 +71,17 @@ const LAG = 1024;
 export class Events {
   readonly #now: () => number;
   readonly #snapshot: () => object;
+  readonly #onThrow: (cause: unknown) => void;
   readonly #kept: KernelEvent[] = [];
   readonly #subscribers = new Set<Subscriber>();
   readonly #listeners = new Set<(e: KernelEvent) => void>();
   #seq = 0;
 
-  constructor(now: () => number, snapshot: () => object) {
+  /** `onThrow` is told of a listener that throws: whoever emits is in the middle of an operation, and goes on. */
+  constructor(now: () => number, snapshot: () => object, onThrow: (cause: unknown) => void) {
     this.#now = now;
     this.#snapshot = snapshot;
+    this.#onThrow = onThrow;
   }
 
   /** Number of the last event. */
@@ -102,7 +105,13 @@ export class Events {
     const e: KernelEvent = { seq: ++this.#seq, type, at: this.#now(), name, ...more };
     this.#kept.push(e);
     if (this.#kept.length > KEPT) this.#kept.shift();
-    for (const fn of this.#listeners) fn(e);
+    for (const fn of this.#listeners) {
+      try {
+        fn(e);
+      } catch (cause) {
+        this.#onThrow(cause);
+      }
+    }
     for (const s of this.#subscribers) s.put(e);
   }
 

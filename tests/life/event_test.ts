@@ -121,6 +121,39 @@ Deno.test("[B26] link changes are told while attached, and ignored before and af
   });
 });
 
+Deno.test("a listener that throws is told of, and what it was told of goes on", async () => {
+  await withKernel({ cpus: 2 }, async ({ k, probe, faults }) => {
+    await probe();
+    const b = await vnetCreate(k.vnet0, "b");
+    const off = k.events.listen(() => {
+      throw new Error("planted");
+    });
+    const heard: string[] = [];
+    k.events.listen((e) => void heard.push(e.type));
+    const [i] = await ifCloneCreate(k.vnet0, "probe");
+    await i.up();
+    const { ifnet } = await ifVmove(i, b);
+    assertEquals([ifnet.state, ifnet.toJSON().flags.includes("UP")], ["attached", true]);
+    await ifCloneDestroy(ifnet);
+    off();
+    assertEquals(heard, [
+      "arrival",
+      "up",
+      "down",
+      "departure",
+      "arrival",
+      "up",
+      "down",
+      "departure",
+      "freed",
+    ]);
+    assertEquals(
+      faults.map((e) => e.message.includes("An event listener threw: planted")),
+      heard.map(() => true),
+    );
+  });
+});
+
 Deno.test("a subscription is a snapshot and everything after it, without a gap", async () => {
   await withKernel({}, async ({ k, probe }) => {
     await probe();
@@ -163,7 +196,7 @@ Deno.test("a subscription goes on after the event that it names, while that is k
 
 Deno.test("who falls too far behind gets a new snapshot, taken when it is read, and what comes after it", async () => {
   let value = 0;
-  const events = new Events(() => 0, () => ({ value }));
+  const events = new Events(() => 0, () => ({ value }), () => {});
   const s = events.subscribe(undefined, () => true);
   // `down` is told before it is so: a snapshot taken while it is told would miss it.
   const change = (n: number): void => {

@@ -123,6 +123,18 @@ for (const [what, refuse] of Object.entries(refusals)) {
   });
 }
 
+Deno.test("a move is lost when the interface got another name while it was prepared: the name is kept", async () => {
+  await withKernel({}, async (rig) => {
+    const { k } = rig;
+    const { b, i } = await scene(rig);
+    atStep(k, { "vmove: prepared": () => i.set({ name: "wan" }) });
+    assertEquals(await codeOf(ifVmove(i, b)), "SOFTC_VNET_LOST");
+    assertEquals([i.name, i.vnet.name, k.resolve(i.handle)], ["wan", "a", "live"]);
+    assert(k.ifs.nameFree(b, "probe0"));
+    assertEquals((await ifVmove(i, b)).ifnet.name, "wan");
+  });
+});
+
 Deno.test("an async section that is overdue refuses a move, and is named", async () => {
   await withKernel({ clock: "virtual" }, async (rig) => {
     const { k } = rig;

@@ -33,6 +33,9 @@ export async function openBus(t: ThreadContext, driver: Driver<never>): Promise<
     cloners,
     modules: table,
     move: (e, to, name) => vmove(ifs, e, to as VnetObject, { name }),
+    fault(_what, cause) {
+      throw cause;
+    },
   });
   await unscheduled(w, () => table.load("scenario:driver"));
   return { ...w, table, cloners, tree };
