@@ -32,6 +32,7 @@ import {
 import { inetForwarding } from "../mod.ts";
 import { ModuleAllowList } from "./allow.ts";
 import { Captures } from "./capture.ts";
+import { Plugs } from "./plug.ts";
 import { type FrameOptions, udpFrame } from "./frame.ts";
 
 /** How interfaces are made. */
@@ -99,11 +100,13 @@ export class System {
   readonly traffic: Map<string, Stream> = new Map<string, Stream>();
   readonly discards: Map<string, Service> = new Map<string, Service>();
   readonly captures: Captures;
+  readonly plugs: Plugs;
   #ledger: Promise<Ledger> | undefined;
   #ledgerAt = -Infinity;
 
   constructor(readonly kernel: Kernel, readonly modules: ModuleAllowList = new ModuleAllowList()) {
     this.captures = new Captures(kernel);
+    this.plugs = new Plugs(this);
   }
 
   /**
@@ -185,7 +188,9 @@ export class System {
     const indexes = ifnets.map((i) => i.index);
     // Whoever had one of these slots before is gone.
     const others = this.made.filter((m) => !m.indexes.some((x) => indexes.includes(x)));
-    this.made = [...others, { spec, name: ifnets.length === 1 ? name : name.slice(0, -1), indexes }];
+    const base = ifnets.length === 1 ? name : name.slice(0, -1);
+    this.made = [...others, { spec, name: base, indexes }];
+    this.plugs.forget(`${spec.vnet}:${base}`);
     return ifnets;
   }
 

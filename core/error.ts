@@ -185,6 +185,7 @@ export const CODES = {
   SOFTC_API_MEDIA: { errno: "EINVAL", fix: "send Content-Type: application/json" },
   SOFTC_API_LIMIT: { errno: "EBUSY", fix: "wait as long as Retry-After says, or start with a higher limit" },
   SOFTC_API_CAPTURE: { errno: "ENOENT", fix: "name a capture that is kept: softc capture list" },
+  SOFTC_API_REPLUG: { errno: "ENOENT", fix: "name something that was pulled out: softc if unplugged" },
   SOFTC_API_MODULE: {
     errno: "EPERM",
     fix: "start with --allow-module PREFIX; built-in drivers (softc:NAME) are always allowed",

@@ -491,6 +491,11 @@ await ifCloneCreate(vnet0, "pcap", { options: { file: "no-such.pcapng" } });`,
     shell: "softc capture save 99 --write x.pcapng",
     untried: "tests/control/capture_test.ts",
   },
+  SOFTC_API_REPLUG: {
+    cause: "Nothing of that name was pulled out, or who plugged it in must bring it back.",
+    shell: "softc if replug left:wire",
+    untried: "tests/control/plug_test.ts",
+  },
   SOFTC_API_MODULE: {
     cause: "The API was asked to load code from a place that start did not allow.",
     shell: "softc module load https://example.org/driver.ts",

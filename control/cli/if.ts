@@ -5,6 +5,12 @@ import { type Commands, count, table } from "./command.ts";
 
 type Full = IfJSON & { readonly driverCounters: Record<string, number>; readonly why: Blame[] };
 
+interface PulledJSON {
+  readonly name: string;
+  readonly what: string;
+  readonly replug: boolean;
+}
+
 const at = (name: string): string => `/api/if/${encodeURIComponent(name)}`;
 
 const list = (all: readonly IfJSON[]): string =>
@@ -160,6 +166,41 @@ export function addIf(cli: Commands, program: Command): void {
       x.print({ destroyed: name }, DONE(`destroyed ${name}`));
     },
   );
+  cli.add(
+    c,
+    "unplug <name>",
+    "pull it out, with all that its create made; cannot be refused",
+    "if unplug wirea",
+    [],
+    async (x, [name]) => {
+      const p = await x.client().call<PulledJSON>("POST", `${at(name!)}/unplug`);
+      x.print(
+        p,
+        () => `unplugged ${p.name}: ${p.what}${p.replug ? "" : "; who plugged it in must bring it back"}`,
+      );
+    },
+  );
+  cli.add(c, "unplugged", "what was pulled out", "if unplugged", [], async (x) => {
+    const all = await x.client().call<PulledJSON[]>("GET", "/api/unplugged");
+    x.print(
+      all,
+      () => table([["NAME", "REPLUG", "WHAT"], ...all.map((p) => [p.name, p.replug ? "yes" : "no", p.what])]),
+    );
+  });
+  cli.add(
+    c,
+    "replug <name>",
+    "plug back what was pulled out: as it was, its traffic too",
+    "if replug left:wire",
+    [],
+    async (x, [name]) => {
+      const made = await x.client().call<IfJSON[]>(
+        "POST",
+        `/api/unplugged/${encodeURIComponent(name!)}/replug`,
+      );
+      x.print(made, () => list(made));
+    },
+  );
   cli.add(c, "detach <name>", "detach it; cannot be refused", "if detach aba", [], async (x, [name]) => {
     await x.client().call("POST", `${at(name!)}/detach`);
     x.print({ detached: name }, DONE(`detached ${name}`));
@@ -183,7 +224,8 @@ function onOff(flag: string, text: unknown): boolean {
   });
 }
 
-function json(flag: string, text: unknown): unknown {
+/** A JSON value of the command line. */
+export function json(flag: string, text: unknown): unknown {
   try {
     return JSON.parse(String(text));
   } catch (e) {

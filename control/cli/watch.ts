@@ -41,8 +41,15 @@ export function ledgerText(l: Ledger): string {
 /** Adds the commands. */
 export function addWatch(cli: Commands, program: Command): void {
   cli.add(program, "epoch", "grace periods, and who holds what since when", "epoch", [], async (x) => {
-    const e = await x.client().call<{ gracePeriods: number; blame: Blame[] }>("GET", "/api/epoch");
-    x.print(e, () => blameTree(`${count(e.gracePeriods)} grace periods`, e.blame));
+    const e = await x.client().call<{ gracePeriods: number; callbacks: number; blame: Blame[] }>(
+      "GET",
+      "/api/epoch",
+    );
+    x.print(
+      e,
+      () =>
+        blameTree(`${count(e.gracePeriods)} grace periods, ${count(e.callbacks)} callbacks pending`, e.blame),
+    );
   });
   cli.add(
     program,

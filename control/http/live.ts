@@ -8,7 +8,7 @@
  */
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { SoftcError } from "../../mod.ts";
+import { formatHandle, SoftcError } from "../../mod.ts";
 import type { System } from "../system.ts";
 
 /** Milliseconds between samples. */
@@ -80,10 +80,20 @@ export function sampleOf(system: System): object {
   return {
     at: Date.now(),
     gracePeriods: kernel.gracePeriods,
+    callbacks: kernel.pendingCallbacks,
     blame: kernel.blame(),
     ifnets: kernel.ifnets.map((i) => {
       const { ipackets, opackets, iqdrops, oqdrops, ibytes, obytes } = i.counters;
-      return { handle: i.toJSON().handle, ipackets, opackets, ibytes, obytes, iqdrops, oqdrops };
+      return {
+        handle: formatHandle(i.handle),
+        queued: i.queued,
+        ipackets,
+        opackets,
+        ibytes,
+        obytes,
+        iqdrops,
+        oqdrops,
+      };
     }),
   };
 }

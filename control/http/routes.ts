@@ -85,7 +85,11 @@ export function routesOf(system: System, guard: Guard, streams: Streams): Route[
       path: "/api/epoch",
       summary: "Grace periods, and who holds what since when",
       reply: S.EPOCH,
-      handle: () => ({ gracePeriods: kernel.gracePeriods, blame: kernel.blame() }),
+      handle: () => ({
+        gracePeriods: kernel.gracePeriods,
+        callbacks: kernel.pendingCallbacks,
+        blame: kernel.blame(),
+      }),
     }),
     route({
       method: "get",

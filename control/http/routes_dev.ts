@@ -1,6 +1,6 @@
 /** Routes of devices: what is plugged in, and who has it. @module */
 import { z } from "zod";
-import { type PluggedDevice, SoftcError } from "../../mod.ts";
+import type { DeviceId } from "../../mod.ts";
 import type { System } from "../system.ts";
 import { type Route, route } from "./route.ts";
 import * as S from "./schemas.ts";
@@ -12,6 +12,11 @@ const PLUG = z.strictObject({
   vendor: z.int().min(0).max(0xffff).optional(),
   product: z.int().min(0).max(0xffff).optional(),
   serial: z.string().max(64).optional(),
+  device: z.int().min(0).max(0xffff).optional().meta({
+    description: "Kind of device, where the bus has them",
+  }),
+  parent: S.IF_ID.optional(),
+  options: z.record(z.string(), z.json()).optional(),
   vnet: S.VNET_NAME.optional(),
   cpu: z.int().min(0).max(15).optional(),
 }).meta({ id: "DevicePlug" });
@@ -21,18 +26,17 @@ const DEVICE = z.looseObject({
   driver: z.string().optional(),
   ifnets: z.array(z.string()),
 }).meta({ id: "Device" });
+const PULLED = z.object({
+  name: z.string(),
+  what: z.string(),
+  replug: z.boolean().meta({ description: "Whether it can be plugged back from here" }),
+}).meta({ id: "Unplugged" });
 const NAME = z.strictObject({ device: z.string().min(1).max(140).meta({ description: "BUS:ADDRESS" }) });
 
-/** Routes of devices. */
+/** Routes of devices, and of what was pulled out. */
 export function devRoutes(system: System): Route[] {
+  const { plugs } = system;
   const { devices } = system.kernel;
-  const find = (name: string): PluggedDevice => {
-    const found = devices.list().find((d) => d.name === name);
-    if (found !== undefined) return found;
-    throw new SoftcError("SOFTC_DEV_GONE", `Cannot find the device "${name}"`, {
-      state: `plugged in: ${devices.list().map((d) => d.name).join(", ") || "none"}`,
-    });
-  };
   return [
     route({
       method: "get",
@@ -48,24 +52,23 @@ export function devRoutes(system: System): Route[] {
       body: PLUG,
       reply: DEVICE,
       status: 201,
-      handle: ({ body: { bus, address, vendor, product, serial, vnet, cpu } }) =>
-        devices.plug({
-          bus,
-          address,
-          ...(vendor === undefined ? {} : { vendor }),
-          ...(product === undefined ? {} : { product }),
-          ...(serial === undefined ? {} : { serial }),
-        }, {
-          ...(vnet === undefined ? {} : { vnet: system.vnet(vnet) }),
-          ...(cpu === undefined ? {} : { cpu }),
-        }),
+      handle: ({ body: { vnet, cpu, parent, options, ...given } }) => {
+        const told = Object.entries(given).filter(([, v]) => v !== undefined);
+        return plugs.plug({
+          id: Object.fromEntries(told) as unknown as DeviceId,
+          vnet,
+          cpu,
+          parent,
+          options,
+        });
+      },
     }),
     route({
       method: "delete",
       path: "/api/dev/{device}",
       summary: "Pulls it out; nobody can refuse",
       params: NAME,
-      handle: ({ params }) => devices.unplug(find(params.device)),
+      handle: async ({ params }) => void await plugs.unplugDevice(params.device),
     }),
     route({
       method: "get",
@@ -73,7 +76,33 @@ export function devRoutes(system: System): Route[] {
       summary: "Why a driver has it, or why none does",
       params: NAME,
       reply: z.object({ name: z.string(), bids: z.array(z.string()) }),
-      handle: ({ params }) => ({ name: params.device, bids: devices.explain(find(params.device)) }),
+      handle: ({ params }) => ({
+        name: params.device,
+        bids: devices.explain(plugs.device(params.device)),
+      }),
+    }),
+    route({
+      method: "post",
+      path: "/api/if/{id}/unplug",
+      summary: "Pulls out its device, or all that the same create made; nobody can refuse",
+      params: z.strictObject({ id: S.IF_ID }),
+      reply: PULLED,
+      handle: ({ params }) => plugs.unplug(params.id),
+    }),
+    route({
+      method: "get",
+      path: "/api/unplugged",
+      summary: "What was pulled out",
+      reply: z.array(PULLED),
+      handle: () => plugs.list(),
+    }),
+    route({
+      method: "post",
+      path: "/api/unplugged/{name}/replug",
+      summary: "Plugs it back in: as it was, its traffic too",
+      params: z.strictObject({ name: z.string().min(1).max(140) }),
+      reply: z.array(S.IFNET),
+      handle: ({ params }) => plugs.replug(params.name),
     }),
   ];
 }

@@ -118,7 +118,11 @@ export const LEDGER = z.object({
 }).meta({ id: "Ledger" });
 
 /** Grace periods and who they wait for. */
-export const EPOCH = z.object({ gracePeriods: z.int(), blame: z.array(BLAME) }).meta({ id: "Epoch" });
+export const EPOCH = z.object({
+  gracePeriods: z.int(),
+  callbacks: z.int().meta({ description: "Epoch callbacks that have not run" }),
+  blame: z.array(BLAME),
+}).meta({ id: "Epoch" });
 
 /** Making interfaces. */
 export const CREATE = z.strictObject({

@@ -113,7 +113,7 @@ export function planLab(system: System, lab: Lab): Step[] {
 }
 
 /** Makes a unit as declared; when that fails midway, none of it stays. */
-async function build(system: System, u: Unit): Promise<void> {
+export async function build(system: System, u: Unit): Promise<void> {
   const made = await system.create(u);
   try {
     for (const [i, end] of u.ends.entries()) {
