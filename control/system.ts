@@ -95,8 +95,8 @@ export class System {
   readonly forwarding: Set<string> = new Set();
   /** What each module was loaded as, by name. */
   readonly specs: Map<string, LoadSpec> = new Map<string, LoadSpec>();
-  /** A lab is being applied. */
-  applying = false;
+  /** How far the lab is that is being applied. */
+  applying: { readonly step?: string; readonly done: number; readonly total: number } | undefined;
   readonly traffic: Map<string, Stream> = new Map<string, Stream>();
   readonly discards: Map<string, Service> = new Map<string, Service>();
   readonly captures: Captures;

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 packages=(
+  chromium           # the dashboard's tests
   iproute2           # ip: network namespaces, veth
   iputils-ping       # ping, ping -6
   netcat-openbsd     # nc

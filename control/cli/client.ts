@@ -23,7 +23,7 @@ export class Client {
 
   /** Calls the API; after one second, and every ten, tells who it waits for. */
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const told = method === "GET" ? undefined : this.#tell(`${method} ${path}`);
+    const told = method === "GET" ? undefined : whileWaiting(() => void this.#blame(`${method} ${path}`));
     try {
       const response = await this.open(method, path, body);
       const text = await textOf(response);
@@ -84,21 +84,30 @@ export class Client {
     });
   }
 
-  #tell(what: string): () => void {
-    const tell = async (): Promise<void> => {
-      try {
-        const { blame } = JSON.parse(await textOf(await this.open("GET", "/api/epoch"))) as {
-          blame: Blame[];
-        };
-        this.#warn(blameTree(`still waiting: ${what}`, blame));
-      } catch { /* the call itself will tell */ }
-    };
-    let timer = setTimeout(function again() {
-      void tell();
-      timer = setTimeout(again, 10_000);
-    }, 1000);
-    return () => clearTimeout(timer);
+  /** Who is waited for, and how far a lab is. */
+  async #blame(what: string): Promise<void> {
+    try {
+      const [{ blame }, { step, done, total }] = await Promise.all([
+        this.#get<{ blame: Blame[] }>("/api/epoch"),
+        this.#get<{ step?: string; done: number; total: number }>("/api/lab/progress"),
+      ]);
+      const lab = step === undefined ? "" : `, step ${done + 1} of ${total}: ${step}`;
+      this.#warn(blameTree(`still waiting: ${what}${lab}`, blame));
+    } catch { /* the call itself will tell */ }
   }
+
+  async #get<T>(path: string): Promise<T> {
+    return JSON.parse(await textOf(await this.open("GET", path))) as T;
+  }
+}
+
+/** Calls `tell` after one second, then every ten, until the function that it returns is called. */
+export function whileWaiting(tell: () => void): () => void {
+  let timer = setTimeout(function again() {
+    tell();
+    timer = setTimeout(again, 10_000);
+  }, 1000);
+  return () => clearTimeout(timer);
 }
 
 /** The whole body. */

@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import { boot, SoftcError } from "../../mod.ts";
+import { blameTree, boot, SoftcError } from "../../mod.ts";
 import { type ControlServer, serveControl } from "../http/serve.ts";
 import { type Lab, parseLab } from "../lab/schema.ts";
+import { whileWaiting } from "./client.ts";
 import { type Action, EXIT } from "./command.ts";
 import { whole } from "./if.ts";
 import { removeSession, sessionPath, writeSession } from "./session.ts";
@@ -49,6 +50,11 @@ export const start: Action = async (x, [file], o) => {
   let clean = true;
   try {
     const kernel = await boot({ cpus, onFault: (e) => x.io.err(`fault: ${e.message}\n`) });
+    /** Tells who holds it up when it takes long. */
+    const watched = <T>(what: string, work: Promise<T>): Promise<T> => {
+      const done = whileWaiting(() => x.io.err(blameTree(`still ${what}`, kernel.blame()) + "\n"));
+      return work.finally(done);
+    };
     try {
       server = await serveControl(kernel, {
         ...(o.port === undefined ? {} : { port: whole("--port", o.port) }),
@@ -63,10 +69,11 @@ export const start: Action = async (x, [file], o) => {
       });
       if (lab !== undefined) {
         const { cpus: _, ...rest } = lab;
-        await server.apply(rest, {
+        const apply = server.apply(rest, {
           signal: stop.signal,
           onStep: (text) => x.json || x.io.err(`${text}\n`),
         });
+        await watched("applying the lab", apply);
       }
       const { url, token } = server;
       writeSession(path, { url, token, pid: process.pid });
@@ -83,7 +90,7 @@ export const start: Action = async (x, [file], o) => {
     } finally {
       await server?.close();
       removeSession(path);
-      const report = await kernel.shutdown();
+      const report = await watched("shutting down", kernel.shutdown());
       for (const left of [...report.leaks, ...report.wedged]) x.io.err(`left behind: ${left}\n`);
       if (!x.json) x.io.err(ledgerText(report));
       clean = report.unaccounted === 0 && report.leaks.length === 0 && report.wedged.length === 0;

@@ -1,6 +1,8 @@
-/** A chart of rates over the last two minutes. @module */
+/** A chart of numbers over the last two minutes. @module */
 /// <reference lib="dom" />
 import uPlot from "uplot";
+import { el } from "./dom.ts";
+import { colourOf, short } from "./model.ts";
 
 /** Points kept: one a second. */
 const POINTS = 120;
@@ -8,14 +10,18 @@ const POINTS = 120;
 /** Lines by name; a name that comes or goes makes the chart anew. */
 export class Chart {
   readonly #parent: HTMLElement;
+  readonly #label: string;
+  readonly #drawing = el("div");
+  readonly #legend = el("ul", { class: "legend" });
   readonly #times: number[] = [];
   readonly #lines = new Map<string, (number | null)[]>();
   #plot: uPlot | undefined;
 
   constructor(parent: HTMLElement) {
     this.#parent = parent;
+    this.#label = parent.getAttribute("aria-label")!;
+    parent.append(this.#drawing, this.#legend);
     new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(parent);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#make());
   }
 
   /** Adds one moment. */
@@ -35,40 +41,89 @@ export class Chart {
     for (const [name, line] of this.#lines) {
       if (line.every((n) => n === null)) changed = this.#lines.delete(name);
     }
-    if (changed) this.#make();
+    if (changed) this.draw();
     else this.#plot?.setData(this.#data());
+    this.#tell(values);
   }
 
-  #make(): void {
+  /** Draws it anew: colours are taken from the page's style. */
+  draw(): void {
+    if (this.#lines.size === 0) return;
     this.#plot?.destroy();
-    const style = getComputedStyle(document.body);
     const axis = {
-      stroke: style.color,
-      grid: { stroke: "rgb(128 128 128 / .25)" },
-      ticks: { stroke: "rgb(128 128 128 / .25)" },
+      stroke: this.#colour("var(--dim)"),
+      font: "11px system-ui, sans-serif",
+      grid: { stroke: this.#colour("var(--grid)"), width: 1 },
+      ticks: { show: false },
     };
     this.#plot = new uPlot(
       {
         ...this.#size(),
+        padding: [8, 4, 0, 0],
+        legend: { show: false },
+        cursor: { show: false },
         series: [
           {},
           ...[...this.#lines.keys()].map((label, i) => ({
             label,
             // A line is told by its dashes too, not by its colour alone.
-            stroke: `hsl(${(i * 137 + 210) % 360} 65% 50%)`,
-            dash: i % 3 === 0 ? [] : i % 3 === 1 ? [6, 3] : [2, 3],
-            width: 2,
+            stroke: this.#colour(colourOf(label)),
+            dash: DASHES[i % DASHES.length]!,
+            width: 1.75,
+            points: { show: false },
           })),
         ],
-        axes: [axis, { ...axis, size: 70, values: (_: uPlot, ticks: number[]) => ticks.map(short) }],
+        axes: [
+          {
+            ...axis,
+            size: 22,
+            splits: (_: uPlot, __: number, min: number, max: number) =>
+              [0.25, 0.5, 0.75].map((x) => min + (max - min) * x),
+            values: () => [-90, -60, -30].map((s) => `${s} s`),
+          },
+          {
+            ...axis,
+            size: 48,
+            splits: (_: uPlot, __: number, ___: number, max: number) => powers(max),
+            // uPlot leaves out what it finds too dense.
+            values: (_: uPlot, ticks: (number | null)[]) =>
+              ticks.map((n) => n === null ? "" : short(n).replace(/\.0+ /, " ")),
+            filter: (_: uPlot, ticks: number[]) => ticks,
+          },
+        ],
         scales: {
           x: { range: (_: uPlot, __: number, max: number): [number, number] => [max - POINTS, max] },
-          y: { range: (_: uPlot, __: number, max: number): [number, number] => [0, Math.max(1, max * 1.05)] },
+          // Millions beside hundreds, and zero: logarithmic, but linear around zero.
+          y: {
+            distr: 4,
+            asinh: 1,
+            range: (_: uPlot, __: number, max: number): [number, number] => [0, Math.max(10, max * 2)],
+          },
         },
       },
       this.#data(),
-      this.#parent,
+      this.#drawing,
     );
+  }
+
+  /** The numbers of now, for eyes and for ears; the largest first. */
+  #tell(values: ReadonlyMap<string, number>): void {
+    const now = [...values].filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+    this.#legend.replaceChildren(...now.map(([name, n]) => {
+      const swatch = el("span", { class: "swatch" });
+      swatch.style.background = colourOf(name);
+      return el("li", {}, swatch, `${name} `, el("b", {}, short(n)));
+    }));
+    const text = now.map(([name, n]) => `${name} ${short(n)}`).join(", ");
+    this.#parent.setAttribute("aria-label", `${this.#label} now: ${text || "none"}`);
+  }
+
+  /** A colour of the style as a canvas takes it: variables and schemes resolved. */
+  #colour(css: string): string {
+    this.#parent.style.color = css;
+    const { color } = getComputedStyle(this.#parent);
+    this.#parent.style.color = "";
+    return color;
   }
 
   #data(): uPlot.AlignedData {
@@ -76,12 +131,15 @@ export class Chart {
   }
 
   #size(): { width: number; height: number } {
-    return { width: Math.max(200, this.#parent.clientWidth), height: 180 };
+    return { width: Math.max(200, this.#parent.clientWidth), height: 160 };
   }
 }
 
-/** 1234567 as "1.23 M". */
-export function short(n: number): string {
-  if (n >= 1e6) return `${(n / 1e6).toFixed(2)} M`;
-  return n >= 1e3 ? `${(n / 1e3).toFixed(1)} k` : String(Number(n.toFixed(1)));
+const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
+
+/** 0, and the powers of ten up to `max`: at most five of them. */
+function powers(max: number): number[] {
+  const most = Math.floor(Math.log10(max));
+  const step = Math.ceil(most / 4);
+  return [0, ...Array.from({ length: Math.floor(most / step) }, (_, i) => 10 ** (step * (i + 1)))];
 }

@@ -1,13 +1,28 @@
 /** Elements, made in one call. @module */
 /// <reference lib="dom" />
 
-/** Makes an element: attributes, listeners (`on...`), children. */
+/** Attributes (false leaves one out) and listeners (`on...`). */
+type Attributes = Readonly<Record<string, string | boolean | ((e: Event) => void)>>;
+
+/** Makes an element: attributes, listeners, children. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  attributes: Readonly<Record<string, string | boolean | ((e: Event) => void)>> = {},
+  attributes: Attributes = {},
   ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
-  const e = document.createElement(tag);
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** The same for a part of a drawing. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): SVGElementTagNameMap[K] {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill<E extends Element>(e: E, attributes: Attributes, children: readonly (Node | string)[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") e.addEventListener(name.slice(2), value);
     else if (value === true) e.setAttribute(name, "");

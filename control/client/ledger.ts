@@ -16,9 +16,13 @@ interface Ledger {
 export function ledgerRows(
   l: Ledger,
   meaning: Readonly<Record<string, string>>,
-): { rows: HTMLElement[]; sum: string; closes: boolean } {
+): { rows: HTMLElement[]; sum: string; unaccounted: number } {
   const row = (what: string, how: string, n: number, text = ""): HTMLElement =>
-    el("tr", {}, ...[what, how, n.toLocaleString("en-US"), text].map((t) => el("td", {}, t)));
+    el(
+      "tr",
+      { class: what.replace(" ", "-") },
+      ...[what, how, n.toLocaleString("en-US"), text].map((t) => el("td", {}, t)),
+    );
   const some = (o: Record<string, number>): [string, number][] => Object.entries(o).filter(([, n]) => n > 0);
   const dropped = some(l.dropped);
   const lost = dropped.reduce((n, [, x]) => n + x, 0);
@@ -35,6 +39,6 @@ export function ledgerRows(
     } + dropped ${lost.toLocaleString("en-US")} + under way ${
       live.toLocaleString("en-US")
     }; unaccounted ${l.unaccounted}`,
-    closes: l.unaccounted === 0,
+    unaccounted: l.unaccounted,
   };
 }

@@ -1,17 +1,25 @@
 /** The dashboard: the live stream in, calls out. @module */
 /// <reference lib="dom" />
 import { call, Refused, signIn } from "./api.ts";
-import { Chart, short } from "./chart.ts";
+import { Chart } from "./chart.ts";
 import { byId, el, refill } from "./dom.ts";
 import { ledgerRows } from "./ledger.ts";
-import { type Ifnet, type Module, type Rate, topology, type Vnet } from "./topology.ts";
-
-interface Sample {
-  readonly at: number;
-  readonly gracePeriods: number;
-  readonly blame: { what: string; holder: string; age?: number; fix: string }[];
-  readonly ifnets: { handle: string; ipackets: number; opackets: number; iqdrops: number; oqdrops: number }[];
-}
+import {
+  type Act,
+  type Blame,
+  type Ifnet,
+  type Link,
+  type Model,
+  nameOf,
+  type Rate,
+  type Sample,
+  short,
+} from "./model.ts";
+import { captureRows, moduleRows } from "./panels.ts";
+import { startTheme } from "./theme.ts";
+import { Timeline } from "./timeline.ts";
+import { drag, topology, tray, updateRates } from "./topology.ts";
+import { drawWires } from "./wires.ts";
 
 interface KernelEvent {
   readonly seq: number;
@@ -23,63 +31,66 @@ interface KernelEvent {
 
 /** Lines that the log keeps. */
 const LOG = 200;
+/** Milliseconds within which many events make one load. */
+const SOON = 80;
 
-let ifnets: Ifnet[] = [];
+let model: Model = { ifnets: [], vnets: [], modules: [], captures: [], pulled: [], links: [] };
 let meaning: Record<string, string> = {};
 let before: Sample | undefined;
-const rates = new Map<string, Rate>();
+let rates = new Map<string, Rate>();
 const packets = new Chart(byId("rates-chart"));
+const queues = new Chart(byId("queues-chart"));
 const drops = new Chart(byId("drops-chart"));
-const grace = new Chart(byId("epoch-chart"));
+const timeline = new Timeline(byId("timeline"));
+const charts = [packets, queues, drops];
 
-/** Does what a button says; tells what was refused, why, and what to do. */
-async function act(what: string, fn: () => Promise<unknown>): Promise<void> {
+const act: Act = async (what, fn) => {
   byId("alert").textContent = "";
   try {
     await fn();
-    byId("status").textContent = `${what}: done`;
+    byId("done").textContent = `${what}: done`;
   } catch (e) {
-    const text = e instanceof Refused
-      ? `${e.problem.detail}. ${e.problem.code}. ${e.problem.fix}`
-      : String(e);
-    byId("alert").textContent = `${what}: ${text}`;
+    byId("alert").textContent = `${what}: ${
+      e instanceof Refused ? `${e.problem.detail} [${e.problem.code}]. Fix: ${e.problem.fix}` : String(e)
+    }`;
   }
   refresh();
-}
+};
 
 async function load(): Promise<void> {
-  const [all, vnets, modules] = await Promise.all([
+  const [all, vnets, modules, captures, pulled, lab] = await Promise.all([
     call<Ifnet[]>("GET", "/api/if"),
-    call<Vnet[]>("GET", "/api/vnet"),
-    call<Module[]>("GET", "/api/module"),
+    call<Model["vnets"]>("GET", "/api/vnet"),
+    call<Model["modules"]>("GET", "/api/module"),
+    call<Model["captures"]>("GET", "/api/capture"),
+    call<Model["pulled"]>("GET", "/api/unplugged"),
+    call<{ links: Link[] }>("GET", "/api/lab"),
   ]);
-  ifnets = all.filter((i) => i.state !== "freed" && i.state !== "dead");
-  refill(byId("vnets"), ...topology(vnets, ifnets, rates, act));
-  refill(
-    byId("module-list"),
-    ...modules.map((m) =>
-      el(
-        "li",
-        {},
-        `${m.name} (${m.state}; ${m.instances.length} in use)`,
-        el("button", {
-          type: "button",
-          "data-key": `unload ${m.name}`,
-          "aria-label": `Unload module ${m.name}`,
-          onclick: () =>
-            void act(`unload ${m.name}`, () =>
-              call("DELETE", `/api/module/${encodeURIComponent(m.name)}?mode=drain`)),
-        }, "Unload"),
-      )
-    ),
-  );
+  if (drag.active) return refresh();
+  const ifnets = all.filter((i) => i.state !== "freed" && i.state !== "dead");
+  model = { ifnets, vnets, modules, captures, pulled, links: lab.links };
+  refill(byId("vnets"), ...topology(model, rates, act));
+  refill(byId("unplugged"), ...tray(model, act));
+  byId("tray").hidden = pulled.length === 0;
+  refill(byId("module-list"), ...moduleRows(model, act));
+  refill(byId("capture-list"), ...captureRows(model, act));
+  wires();
+}
+
+function wires(): void {
+  drawWires(byId("wires"), byId("stage"), model.links);
 }
 
 async function loadLedger(): Promise<void> {
-  const { rows, sum, closes } = ledgerRows(await call("GET", "/api/ledger"), meaning);
+  const { rows, sum, unaccounted } = ledgerRows(await call("GET", "/api/ledger"), meaning);
   byId("ledger-rows").replaceChildren(...rows);
   byId("ledger-sum").textContent = sum;
-  byId("ledger-sum").classList.toggle("wrong", !closes);
+  stat("unaccounted", short(unaccounted));
+  byId("unaccounted").classList.toggle("wrong", unaccounted !== 0);
+}
+
+function stat(id: string, text: string): void {
+  byId(id).textContent = text;
 }
 
 let pending = false;
@@ -89,61 +100,88 @@ function refresh(): void {
   pending = true;
   setTimeout(() => {
     pending = false;
-    load().catch(() => {/* the stream tells that the server is gone */});
-  }, 50);
+    if (drag.active) refresh();
+    else load().catch(() => {/* the stream tells that the server is gone */});
+  }, SOON);
 }
 
 function onSample(s: Sample): void {
   if (before !== undefined) {
     const seconds = (s.at - before.at) / 1000;
     const old = new Map(before.ifnets.map((i) => [i.handle, i]));
-    const lines = new Map<string, number>();
-    const lost = new Map<string, number>();
+    const known = new Map(model.ifnets.map((i) => [i.handle, nameOf(i)]));
+    const lines = {
+      packets: new Map<string, number>(),
+      queues: new Map<string, number>(),
+      drops: new Map<string, number>(),
+    };
+    rates = new Map();
     for (const i of s.ifnets) {
       const o = old.get(i.handle);
-      const known = ifnets.find((x) => x.handle === i.handle);
-      if (o === undefined || known === undefined) continue;
-      const rate = { in: (i.ipackets - o.ipackets) / seconds, out: (i.opackets - o.opackets) / seconds };
-      rates.set(i.handle, rate);
-      const name = `${known.vnet}:${known.name}`;
-      lines.set(name, rate.in + rate.out);
-      lost.set(name, (i.iqdrops + i.oqdrops - o.iqdrops - o.oqdrops) / seconds);
-      const cell = document.querySelector(`[data-rate="${CSS.escape(i.handle)}"]`);
-      if (cell !== null) cell.textContent = `in ${short(rate.in)}/s out ${short(rate.out)}/s`;
+      const name = known.get(i.handle);
+      if (o === undefined || name === undefined) continue;
+      const r: Rate = {
+        in: (i.ipackets - o.ipackets) / seconds,
+        out: (i.opackets - o.opackets) / seconds,
+        drops: (i.iqdrops + i.oqdrops - o.iqdrops - o.oqdrops) / seconds,
+        queued: i.queued,
+      };
+      rates.set(i.handle, r);
+      lines.packets.set(name, r.in + r.out);
+      lines.queues.set(name, r.queued);
+      lines.drops.set(name, r.drops);
     }
-    packets.add(s.at, lines);
-    drops.add(s.at, lost);
-    grace.add(
-      s.at,
-      new Map([["grace periods", (s.gracePeriods - before.gracePeriods) / seconds], [
-        "holders",
-        s.blame.length,
-      ]]),
-    );
+    updateRates(rates);
+    packets.add(s.at, lines.packets);
+    queues.add(s.at, lines.queues);
+    drops.add(s.at, lines.drops);
+    timeline.add(s, s.gracePeriods - before.gracePeriods);
+    const sum = (of: (r: Rate) => number): string =>
+      short([...rates.values()].reduce((n, r) => n + of(r), 0));
+    stat("total-out", `${sum((r) => r.out)}/s`);
+    stat("total-drops", `${sum((r) => r.drops)}/s`);
   }
   before = s;
-  const held = s.blame.map((b) =>
-    el("li", {}, `${b.what}: ${b.holder}${b.age === undefined ? "" : `, ${Math.round(b.age)} ms`}; ${b.fix}`)
-  );
-  byId("blame").replaceChildren(
-    ...held.length > 0 ? held : [el("li", {}, "No open section, no pending callback.")],
-  );
+  stat("grace-periods", short(s.gracePeriods));
+  stat("callbacks", short(s.callbacks));
+  byId("blame").replaceChildren(...s.blame.map(blameRow));
+  if (model.captures.some((c) => c.running)) refresh();
   loadLedger().catch(() => {/* as above */});
 }
 
+function blameRow(b: Blame): HTMLElement {
+  const age = b.age === undefined ? "" : `, ${(b.age / 1000).toFixed(1)} s`;
+  return el("li", {}, el("strong", {}, `${b.what}: ${b.holder}`), `${age}. Fix: ${b.fix}`);
+}
+
 function onEvent(e: KernelEvent): void {
-  const where = e.vnet === undefined ? e.name : `${e.vnet}:${e.name}`;
+  const where = e.vnet === undefined ? e.name : nameOf({ vnet: e.vnet, name: e.name });
   const log = byId("events");
-  log.prepend(el("li", {}, `#${e.seq} ${e.type} ${where}${e.detail === undefined ? "" : ` (${e.detail})`}`));
+  log.prepend(
+    el(
+      "li",
+      {},
+      el("span", { class: "seq" }, `#${e.seq}`),
+      el("span", { class: `type of-${e.type.replace(" ", "-")}` }, e.type),
+      ` ${where}${e.detail === undefined ? "" : ` (${e.detail})`}`,
+    ),
+  );
   while (log.childElementCount > LOG) log.lastElementChild!.remove();
   refresh();
 }
 
 function connect(): void {
+  const status = (text: string, live: boolean): void => {
+    byId("status").textContent = text;
+    byId("status").classList.toggle("live", live);
+  };
   const stream = new EventSource("/api/live");
-  stream.onopen = () => byId("status").textContent = "live";
-  stream.onerror = () => byId("status").textContent = "disconnected; trying again";
-  stream.addEventListener("snapshot", () => refresh());
+  stream.onopen = () => status("live", true);
+  stream.onerror = () => status("disconnected; trying again", false);
+  stream.addEventListener("snapshot", (m) => {
+    const { seq } = JSON.parse((m as MessageEvent<string>).data) as { seq: number };
+    onEvent({ seq, type: "snapshot", name: "all that happened before" });
+  });
   stream.addEventListener(
     "event",
     (m) => onEvent(JSON.parse((m as MessageEvent<string>).data) as KernelEvent),
@@ -151,9 +189,13 @@ function connect(): void {
   stream.addEventListener("sample", (m) => onSample(JSON.parse((m as MessageEvent<string>).data) as Sample));
 }
 
+startTheme(byId("theme"), () => charts.forEach((c) => c.draw()));
+new ResizeObserver(wires).observe(byId("stage"));
 try {
   await signIn();
   meaning = await call("GET", "/api/drop");
+  const { cpus } = await call<{ cpus: number }>("GET", "/health");
+  stat("cpus", String(cpus));
   await Promise.all([load(), loadLedger()]);
   connect();
 } catch (e) {

@@ -1,6 +1,6 @@
 /** Routes of interfaces. @module */
 import { z } from "zod";
-import type { Ifnet } from "../../mod.ts";
+import { formatHandle, type Ifnet } from "../../mod.ts";
 import type { System } from "../system.ts";
 import { type Route, route } from "./route.ts";
 import * as S from "./schemas.ts";
@@ -28,7 +28,13 @@ export function ifRoutes(system: System): Route[] {
       status: 201,
       handle: async ({ body: { up, ...spec } }) => {
         const made = await system.create(spec);
-        if (up) { for (const i of made) await i.up(); }
+        try {
+          if (up) { for (const i of made) await i.up(); }
+        } catch (e) {
+          // All of it or none: its driver refused to come up.
+          await system.destroy(formatHandle(made[0].handle));
+          throw e;
+        }
         return made;
       },
     }),

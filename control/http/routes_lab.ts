@@ -11,6 +11,12 @@ const STEPS = z.object({
   steps: z.array(z.string()).meta({ description: "What is done, in order; empty when all is as declared" }),
 }).meta({ id: "LabSteps" });
 
+const PROGRESS = z.object({
+  step: z.string().optional().meta({ description: "Not there when nothing is applied" }),
+  done: z.int(),
+  total: z.int(),
+}).meta({ id: "LabProgress" });
+
 /** Routes of labs. */
 export function labRoutes(system: System): Route[] {
   const lines = (steps: readonly { readonly text: string }[]): object => ({
@@ -39,6 +45,13 @@ export function labRoutes(system: System): Route[] {
       body: LAB,
       reply: STEPS,
       handle: async ({ body }) => lines(await applyLab(system, body)),
+    }),
+    route({
+      method: "get",
+      path: "/api/lab/progress",
+      summary: "The step of an apply that is under way",
+      reply: PROGRESS,
+      handle: () => system.applying ?? { done: 0, total: 0 },
     }),
     route({
       method: "delete",

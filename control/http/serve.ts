@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { chmodSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { type Kernel, SoftcError } from "../../mod.ts";
 import { ModuleAllowList } from "../allow.ts";
@@ -111,21 +111,42 @@ export async function serve(
   };
 }
 
-function listen(server: Server, o: ServeOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(
-        new SoftcError("SOFTC_API_LISTEN", `Cannot listen on ${o.socket ?? `127.0.0.1:${o.port ?? 0}`}`, {
-          state: cause.message,
-          wanted: "free",
-          cause,
-        }),
-      ));
-    if (o.socket === undefined) return server.listen(o.port ?? 0, "127.0.0.1", resolve);
+/** @throws {SoftcError} `SOFTC_API_LISTEN` */
+async function listen(server: Server, o: ServeOptions): Promise<void> {
+  const { socket } = o;
+  try {
+    if (socket === undefined) {
+      return await listening(server, (done) => server.listen(o.port ?? 0, "127.0.0.1", done));
+    }
+    if (await abandoned(socket)) rmSync(socket);
+    await listening(server, (done) => server.listen(socket, done));
     // The socket is the owner's alone, as the token is.
-    server.listen(o.socket, () => {
-      chmodSync(o.socket!, 0o600);
-      resolve();
+    chmodSync(socket, 0o600);
+  } catch (cause) {
+    throw new SoftcError("SOFTC_API_LISTEN", `Cannot listen on ${socket ?? `127.0.0.1:${o.port ?? 0}`}`, {
+      state: (cause as Error).message,
+      wanted: "free",
+      cause,
     });
+  }
+}
+
+function listening(server: Server, begin: (done: () => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    begin(resolve);
+  });
+}
+
+/** Whether a socket is there that nobody listens on: a system that was killed left it. */
+function abandoned(path: string): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once("error", (e: Error & { code?: string }) => resolve(e.code === "ECONNREFUSED"));
   });
 }

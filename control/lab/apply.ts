@@ -22,13 +22,13 @@ export async function applyLab(
   lab: Lab,
   o: ApplyOptions = {},
 ): Promise<Step[]> {
-  if (system.applying) {
+  if (system.applying !== undefined) {
     throw new SoftcError("SOFTC_LAB_BUSY", "Cannot apply the lab", {
       state: "applying another",
       wanted: "idle",
     });
   }
-  system.applying = true;
+  system.applying = { done: 0, total: 0 };
   try {
     const steps = planLab(system, lab);
     const done: Step[] = [];
@@ -36,6 +36,7 @@ export async function applyLab(
       try {
         o.signal?.throwIfAborted();
         o.onStep?.(step.text);
+        system.applying = { step: step.text, done: done.length, total: steps.length };
         await step.run();
         done.push(step);
       } catch (cause) {
@@ -48,7 +49,7 @@ export async function applyLab(
     }
     return steps;
   } finally {
-    system.applying = false;
+    system.applying = undefined;
   }
 }
 

@@ -180,8 +180,13 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
     (n: string, parent: string | undefined, discard: boolean, forwarding: boolean) =>
     async (): Promise<void> => {
       await system.createVnet(n, parent);
-      if (discard) system.setDiscard(n, true);
-      if (forwarding) system.setForwarding(n, true);
+      try {
+        if (discard) system.setDiscard(n, true);
+        if (forwarding) system.setForwarding(n, true);
+      } catch (e) {
+        await system.destroyVnet(n);
+        throw e;
+      }
     };
   const create: Step[] = [];
   const change: Step[] = [];

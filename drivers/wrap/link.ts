@@ -107,9 +107,9 @@ class End {
     return n;
   }
 
-  /** What is under way is dropped. */
+  /** What is under way is dropped, as what waits in a queue is. */
   stop(): void {
-    for (const { m } of this.#late.splice(0)) this.#dev.free(m);
+    for (const { m } of this.#late.splice(0)) this.#dev.free(m, "purged");
   }
 
   #admit(n: number): number {

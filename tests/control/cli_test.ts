@@ -135,6 +135,39 @@ Deno.test("a UNIX socket is the owner's alone, and the commands reach it", async
   }
 });
 
+Deno.test("a socket that a killed system left is taken over, one in use and a file are not", async () => {
+  const folder = await Deno.makeTempDir();
+  const socket = `${folder}/softc.sock`;
+  try {
+    await withApi({ socket }, async () => {
+      const { code, err } = await softc(
+        "start",
+        "--cpus",
+        "1",
+        "--socket",
+        socket,
+        "--session",
+        `${folder}/s`,
+      );
+      assertEquals(code, 3);
+      assertStringIncludes(err, "SOFTC_API_LISTEN");
+    });
+    // Closed well, nothing is left of it.
+    assertEquals([...Deno.readDirSync(folder)], []);
+    const killed = `Deno.listen({ transport: "unix", path: ${
+      JSON.stringify(socket)
+    } }); Deno.kill(Deno.pid, "SIGKILL");`;
+    await new Deno.Command(Deno.execPath(), { args: ["eval", killed], stderr: "null" }).output();
+    assertEquals([...Deno.readDirSync(folder)].length, 1);
+    await withApi({ socket }, ({ server }) => Promise.resolve(assertEquals(server.url, `unix:${socket}`)));
+    await Deno.writeTextFile(socket, "mine");
+    const { code } = await softc("start", "--cpus", "1", "--socket", socket, "--session", `${folder}/s`);
+    assertEquals([code, await Deno.readTextFile(socket)], [3, "mine"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a port in use is told", () =>
   withApi({}, async ({ server }) => {
     const session = await Deno.makeTempFile();

@@ -145,6 +145,69 @@ Deno.test("an apply that fails at any step leaves the system as it was", () =>
     }
   }));
 
+/** What steps do to a system. */
+const VERBS = new Set([
+  "load",
+  "unload",
+  "create",
+  "destroy",
+  "vmove",
+  "set",
+  "createVnet",
+  "destroyVnet",
+  "setForwarding",
+  "setDiscard",
+  "startTraffic",
+  "stopTraffic",
+]);
+
+/** A system of which call `k` fails. */
+function failing(system: System, k: number): { system: System; calls(): number } {
+  let calls = 0;
+  const proxy = new Proxy(system, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function") return value;
+      if (!VERBS.has(String(key))) return value.bind(target);
+      return (...args: unknown[]): unknown => {
+        if (calls++ === k) throw new Error(`injected into ${String(key)}`);
+        return value.apply(target, args);
+      };
+    },
+  });
+  return { system: proxy, calls: () => calls };
+}
+
+Deno.test("a fault in any call of any step leaves the system as it was", () =>
+  withApi({}, async (api) => {
+    const { system } = api.server;
+    await applyLab(system, TWO);
+    const want = lab({
+      vnets: { a: { forwarding: true }, b: {}, c: { discard: true } },
+      interfaces: [{ name: "n0", vnet: "c", home: "a", cloner: "null", mtu: 700 }],
+      links: [
+        { name: "w", ends: [{ vnet: "a" }, { vnet: "c" }] },
+        { name: "e", netem: { loss: 0.1 }, ends: [{ vnet: "a" }, { vnet: "b", up: false }] },
+      ],
+      traffic: [{ name: "u", vnet: "a", ifnet: "wa", bytes: 100 }],
+    });
+    const declared = sorted(labOf(system));
+    let k = 0;
+    for (;; k++) {
+      const faulty = failing(system, k);
+      const error = await applyLab(faulty.system, want).then(() => undefined, (e: SoftcError) => e);
+      if (error === undefined) {
+        assertEquals(faulty.calls(), k);
+        break;
+      }
+      assertEquals([error.code, error.state], ["SOFTC_LAB_APPLY", "as before"], error.message);
+      assertStringIncludes(error.message, "injected into");
+      assertEquals(sorted(labOf(system)), declared, `after call ${k}: ${error.message}`);
+    }
+    assert(k >= 15, String(k));
+    assertEquals(lines(system, want), []);
+  }));
+
 Deno.test("a step that the kernel refuses undoes the others", () =>
   withApi({}, async (api) => {
     const { system } = api.server;
@@ -156,6 +219,15 @@ Deno.test("a step that the kernel refuses undoes the others", () =>
     const refused = await api.call("PUT", "/api/lab", { modules: ["./x.ts"], vnets: { a: {} } });
     assertEquals([refused.status, refused.body.code], [409, "SOFTC_LAB_APPLY"]);
     assertEquals(state(api), before);
+  }));
+
+Deno.test("how far an apply is can be asked", () =>
+  withApi({}, async ({ call, server: { system } }) => {
+    assertEquals((await call("GET", "/api/lab/progress")).body, { done: 0, total: 0 });
+    const seen: unknown[] = [];
+    await applyLab(system, TWO, { onStep: () => void queueMicrotask(() => seen.push(system.applying)) });
+    assertEquals(seen[1], { step: "+ module softc:epair", done: 1, total: 7 });
+    assertEquals(system.applying, undefined);
   }));
 
 Deno.test("one lab at a time", () =>
