@@ -75,6 +75,7 @@ export class Plugs {
     if (found !== undefined) return found;
     throw new SoftcError("SOFTC_DEV_GONE", `Cannot find the device "${name}"`, {
       state: `plugged in: ${all.map((d) => d.name).join(", ") || "none"}`,
+      fix: "name a device of: softc dev list",
     });
   }
 

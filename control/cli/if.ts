@@ -34,11 +34,12 @@ function show(i: Full): string {
   const rows: [string, string][] = [
     ["state", i.state],
     ["vnet", i.home === i.vnet ? i.vnet : `${i.vnet}, lent by ${i.home}`],
-    ["driver", `${i.driver} on CPU ${i.cpu}, ${i.queues} queues`],
+    ["driver", `${i.driver} on ${i.queues === 0 ? "every CPU" : `CPU ${i.cpu}, ${i.queues} queues`}`],
     ["type", `${i.type} ${i.mac}`.trim()],
     ["flags", i.flags.join(" ") || "none"],
     ["mtu", String(i.mtu)],
     ["link", i.link],
+    ...i.queues === 0 ? [] : [["queued", count(i.queued)] as [string, string]],
     ...Object.entries({ ...i.counters, ...i.driverCounters }).filter(([, n]) => n !== 0)
       .map(([k, n]): [string, string] => [k, count(n)]),
   ];

@@ -71,4 +71,14 @@ const STANDARD: Io = {
   err: (text) => void process.stderr.write(text),
 };
 
-if (import.meta.main) process.exitCode = await runCli(process.argv.slice(2));
+/** The command line as a program, on the process's own arguments. */
+export async function runProgram(): Promise<void> {
+  // A reader that closes its pipe (head) has enough. A command that must clean up listens itself.
+  process.stdout.on("error", (e: Error & { code?: string }) => {
+    if (e.code !== "EPIPE") throw e;
+    if (process.stdout.listenerCount("error") === 1) process.exit();
+  });
+  process.exitCode = await runCli(process.argv.slice(2));
+}
+
+if (import.meta.main) await runProgram();

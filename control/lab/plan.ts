@@ -8,8 +8,9 @@
  * @module
  */
 import { SoftcError } from "../../mod.ts";
-import type { LoadSpec, System, TrafficSpec } from "../system.ts";
+import type { System, TrafficSpec } from "../system.ts";
 import { inetSteps } from "./inet.ts";
+import { moduleSteps } from "./modules.ts";
 import type { Lab } from "./schema.ts";
 import { type Unit, unitsIn, unitsOf } from "./units.ts";
 
@@ -20,17 +21,6 @@ export interface Step {
   run(): Promise<unknown>;
   undo(): Promise<unknown>;
 }
-
-/** Built-in modules, by the cloner that they bring. */
-const BUILTIN: Readonly<Record<string, string>> = {
-  lo: "softc:loopback",
-  null: "softc:null",
-  epair: "softc:epair",
-  link: "softc:link",
-  pcap: "softc:pcap",
-  vhost: "softc:virtio",
-  tap: "softc:tap",
-};
 
 function halfPair(u: Unit): SoftcError {
   return new SoftcError("SOFTC_LAB_APPLY", `Cannot make ${u.name} again`, {
@@ -56,8 +46,10 @@ export function planLab(system: System, lab: Lab): Step[] {
   }
   const have = unitsIn(system);
   const want = unitsOf(lab);
+  const modules = moduleSteps(system, lab, want);
   const same = (a: Unit, b: Unit): boolean =>
-    a.vnet === b.vnet && a.cloner === b.cloner && a.name === b.name && a.ends.length === b.ends.length &&
+    !modules.taken.has(a.name) && a.vnet === b.vnet && a.cloner === b.cloner && a.name === b.name &&
+    a.ends.length === b.ends.length &&
     (b.cpu === undefined || a.cpu === b.cpu) && canonical(a.options) === canonical(b.options);
   const kept = want.flatMap((w) => {
     const h = have.find((x) => same(x, w));
@@ -71,11 +63,12 @@ export function planLab(system: System, lab: Lab): Step[] {
   // A lent interface keeps a name at home that only the kernel knows: it may be in the way of all made there.
   const lentFrom = (u: Unit): boolean => u.ends.some((e) => e.vnet !== u.vnet);
   const clashes = (u: Unit): boolean =>
-    u.ends.some((e) => taken.has(`${e.vnet}:${e.name}`) || taken.has(`${u.vnet}:${e.name}`)) ||
+    modules.taken.has(u.name) || u.ends.some((e) =>
+      taken.has(`${e.vnet}:${e.name}`) || taken.has(`${u.vnet}:${e.name}`)
+    ) ||
     lentFrom(u) && fresh.some((w) => w.vnet === u.vnet || w.ends.some((e) => e.vnet === u.vnet));
 
   const vnets = vnetSteps(system, lab);
-  const modules = moduleSteps(system, lab, want);
   const traffic = trafficSteps(
     system,
     lab,
@@ -95,6 +88,7 @@ export function planLab(system: System, lab: Lab): Step[] {
     ...traffic.stop,
     ...inet.first,
     ...gone.filter(clashes).map(destroy),
+    ...modules.swap,
     ...modules.load,
     ...vnets.create,
     ...fresh.map((u): Step => ({
@@ -229,38 +223,6 @@ function vnetSteps(system: System, lab: Lab): { create: Step[]; change: Step[]; 
   });
   return { create, change, destroy };
 }
-
-function moduleSteps(system: System, lab: Lab, units: readonly Unit[]): { load: Step[]; unload: Step[] } {
-  const asked = lab.modules.map((m) => typeof m === "string" ? { module: m } : m);
-  const needed = units.flatMap(({ cloner }) => Object.hasOwn(BUILTIN, cloner) ? [BUILTIN[cloner]!] : []);
-  const want = new Map(
-    [...asked, ...needed.map((module): LoadSpec => ({ module }))].map((m) => {
-      const spec = { ...m, module: system.modules.normal(m.module) };
-      return [spellModule(spec), spec];
-    }),
-  );
-  const have = system.kernel.modules.list().map((m) => ({ name: m.name, spec: system.specOf(m) }));
-  const there = new Set(have.map((h) => spellModule(h.spec)));
-  const drop = async (text: string): Promise<void> => {
-    const m = system.kernel.modules.list().find((x) => spellModule(system.specOf(x)) === text);
-    if (m !== undefined) await system.unload(m.name, "drain");
-  };
-  return {
-    load: [...want].filter(([text]) => !there.has(text)).map(([text, spec]) => ({
-      text: `+ module ${text}`,
-      run: () => system.load(spec),
-      undo: () => drop(text),
-    })),
-    // Last loaded goes first: it may depend on the others.
-    unload: have.filter((h) => !want.has(spellModule(h.spec))).reverse().map(({ name, spec }) => ({
-      text: `- module ${name}`,
-      run: () => system.unload(name, "drain"),
-      undo: () => system.load(spec),
-    })),
-  };
-}
-
-const spellModule = ({ module, host }: LoadSpec): string => `${module}${host === true ? " in a host" : ""}`;
 
 function trafficSteps(
   system: System,

@@ -221,6 +221,37 @@ Deno.test("a step that the kernel refuses undoes the others", () =>
     assertEquals(state(api), before);
   }));
 
+Deno.test("a module that is to run elsewhere takes its interfaces along", () =>
+  withApi({}, async (api) => {
+    const { server: { system }, kernel } = api;
+    const one = (host: boolean): Lab =>
+      lab({
+        modules: [{ module: "softc:null", host }],
+        vnets: { a: {} },
+        interfaces: [{ name: "n0", vnet: "a", cloner: "null" }, { name: "lo0", vnet: "a", cloner: "lo" }],
+      });
+    await applyLab(system, one(true));
+    assertEquals(kernel.inspect().workers.length, 1);
+    const lo = system.ifnet("lo0").handle;
+    assertEquals(lines(system, one(false)), [
+      "- null a:n0 on CPU 0",
+      "- module null",
+      "+ module softc:null",
+      "+ null a:n0",
+    ]);
+    await applyLab(system, one(false));
+    assertEquals([lines(system, one(false)), system.ifnet("lo0").handle, kernel.inspect().workers], [
+      [],
+      lo,
+      [],
+    ]);
+    // Asked for nowhere, only needed: on the CPUs.
+    assertEquals(lines(system, { ...one(true), modules: [] }), []);
+    await applyLab(system, one(true));
+    assertEquals([lines(system, one(true)), kernel.inspect().workers.length], [[], 1]);
+    assertEquals((await api.call("GET", "/api/lab")).body.modules[1], { module: "softc:null", host: true });
+  }));
+
 Deno.test("how far an apply is can be asked", () =>
   withApi({}, async ({ call, server: { system } }) => {
     assertEquals((await call("GET", "/api/lab/progress")).body, { done: 0, total: 0 });
