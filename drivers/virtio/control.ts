@@ -4,7 +4,7 @@
  * @module
  */
 import type { Virtqueue } from "./queue.ts";
-import { CTRL } from "./spec.ts";
+import { CTRL, STATUS } from "./spec.ts";
 import type { Transport } from "./transport.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -12,6 +12,8 @@ import type { Waiters } from "./waiters.ts";
 export class ControlQueue {
   readonly #at: number;
   #last: Promise<unknown> = Promise.resolve();
+
+  #ended = false;
 
   constructor(
     readonly t: Transport,
@@ -24,6 +26,12 @@ export class ControlQueue {
     this.#at = t.memory("commands", 256);
   }
 
+  /** The device was reset: what it was asked before has no answer, and its queue is another's. */
+  end(): void {
+    this.#ended = true;
+    this.waiters.wake();
+  }
+
   /** Sends a command after those before it; whether the device said OK. */
   command(cls: number, cmd: number, data: readonly number[]): Promise<boolean> {
     const next = this.#last.then(() => this.#command(cls, cmd, data));
@@ -32,6 +40,7 @@ export class ControlQueue {
   }
 
   async #command(cls: number, cmd: number, data: readonly number[]): Promise<boolean> {
+    if (this.#ended) return false;
     const { queue, t } = this;
     const { u8 } = t.dma;
     const head = this.#at;
@@ -46,11 +55,13 @@ export class ControlQueue {
     ];
     queue.addChain(segments, 0, this.indirect ? table : undefined);
     if (queue.publish()) t.kick(this.index);
-    while (queue.take() < 0) {
-      // A device that has gone answers no more: it is asked again, never spun on.
+    while (!this.#ended) {
+      if (queue.take() >= 0) return u8[ack] === CTRL.OK;
+      // A device that has gone, or waits for its reset, answers no more: it is asked again, never spun on.
       if (t.gone || queue.broken !== undefined || this.signal.aborted) return false;
-      if (!queue.enable()) await this.waiters.wait();
+      if ((await t.status() & STATUS.NEEDS_RESET) !== 0) return false;
+      if (!this.#ended && !queue.enable()) await this.waiters.wait();
     }
-    return u8[ack] === CTRL.OK;
+    return false;
   }
 }

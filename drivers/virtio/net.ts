@@ -198,6 +198,7 @@ export class VirtioNet {
   }
 
   async #reset(): Promise<void> {
+    this.#control?.end();
     while (!this.t.gone && await this.t.setStatus(0) !== 0) {
       await this.waiters.wait();
     }

@@ -64,7 +64,8 @@ export const OPS: readonly Op[] = [
   {
     name: "create",
     weight: 14,
-    refusals: TAKEN,
+    // A fault on another CPU, before it was published; the fault itself is judged where it is told.
+    refusals: [...TAKEN, "SOFTC_DRIVER_THREW"],
     async run(w, r) {
       const s = r.pick(w.subjects.filter((x) => w.moduleOf(x) !== undefined));
       const c = r.pick(s?.cloners ?? []);

@@ -190,6 +190,21 @@ async function traffic(l: Link, body: () => Promise<void>): Promise<void> {
   await Promise.all(streams.map((s) => s.stop()));
 }
 
+Deno.test("a command that a device's reset overtakes has no answer, and nobody waits for one", () =>
+  withLink({ host: { breakAfter: 1 } }, async (l) => {
+    const send = (): number => l.a.section((s) => ifOutput(s, ifunit(s, l.nic.name)!, mAlloc(s, 1, 60)));
+    send();
+    // The device takes the packet up first, and then no command any more.
+    await l.nic.set({ promisc: true });
+    assert(await poll(() => l.logs.some((x) => x.includes("the device asks for it")), 30_000), "no reset");
+    // What is sent until the reset is over comes back unsent.
+    const { ipackets } = l.host.counters;
+    assert(await poll(() => (send(), l.host.counters.ipackets > ipackets), 30_000), "no traffic after it");
+    await l.nic.set({ promisc: false });
+    await l.k.devices.detach(l.device);
+    assertEquals(l.nic.state, "freed");
+  }).then(() => {}));
+
 for (const mq of [false, true]) {
   const what = mq ? "a pair on every CPU" : "one pair";
   Deno.test(`[B69] ${what}: a device that asks for a reset gets one, every buffer comes back, and traffic goes on`, () =>
