@@ -5,7 +5,7 @@
  * happens before the other. Edges are program order and the door's atomics: a load takes what the last store
  * of the word published, a read-modify-write takes and publishes. The fibers of thread 0 are one thread.
  *
- * Only what passes the door is seen: the raw loops of ring.ts and mbuf.ts are not.
+ * Only what passes the door is seen. Raw loops are led through it on a copy of the tree (docs/proof.md).
  *
  * @module
  */
@@ -14,6 +14,7 @@ import type { Arena } from "../core/memory/arena.ts";
 import { ENTRY, MAX_CHOICES, MAX_THREADS, POINT, X } from "./block.ts";
 import { intendedRace } from "./intended.ts";
 import type { Scenario } from "./scenario.ts";
+import { describeWord } from "./words.ts";
 
 const T = MAX_THREADS;
 
@@ -160,27 +161,4 @@ export class RaceDetector {
     }
     return -1;
   }
-}
-
-/** Where a word lies, for people. */
-export function describeWord(arena: Arena, word: number): string {
-  const { plan } = arena;
-  const parts: readonly [string, number][] = [
-    ["header", 0],
-    ["CPU lines", plan.cpu],
-    ["async sections", plan.async],
-    ["mailboxes", plan.mailbox],
-    ["input rings", plan.inputRings],
-    ["vnet table", plan.vnet],
-    ["interface table", plan.ifnet],
-    ["interface counters", plan.ifCounters],
-    ["CPU counters", plan.cpuCounters],
-    ["depot", plan.depot],
-    ["magazines", plan.magazines],
-    ["mbuf headers", plan.mbuf],
-    ["heap", plan.heap],
-  ];
-  let found = parts[0]!;
-  for (const p of parts) if (p[1] <= word && p[1] >= found[1]) found = p;
-  return `${found[0]}+${word - found[1]}`;
 }

@@ -374,10 +374,11 @@ export class LogicalThread implements DoorWatch, Stepper {
 
   /** Between fibers there is no line of code to show: the label of the wait says where the operation is. */
   #where(kind: number): string {
-    const label = this.#control ? this.#fibers[this.#me - this.#x[X.threads]!]?.label ?? "" : "";
-    if (label === "") return position();
-    if (this.#predicate) return `waits: ${label}`;
-    return kind === POINT.step || kind === POINT.blocked ? `at: ${label}` : position();
+    if (kind === POINT.end) return "";
+    if (!this.#control) return position();
+    const label = this.#fibers[this.#me - this.#x[X.threads]!]?.label;
+    if (kind === POINT.step || kind === POINT.blocked) return `at: ${label ?? "its end"}`;
+    return this.#predicate ? `waits: ${label ?? ""}` : position();
   }
 
   /** Hands the turn over and waits for the next one. */

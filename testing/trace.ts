@@ -5,8 +5,8 @@
  */
 import { ACCESS } from "../core/doors/arena.ts";
 import { ENTRY, POINT, X } from "./block.ts";
-import { describeWord } from "./race.ts";
 import type { Runner } from "./runner.ts";
+import { describeWord } from "./words.ts";
 
 const NAMES = new Map<number, string>([
   ...Object.entries(ACCESS).map(([name, kind]): [number, string] => [kind, name]),
@@ -16,6 +16,21 @@ const WIDTH = 44;
 /** Lines of a trace that are kept; the middle of a longer one is left out. */
 const LINES = 160;
 
+/** Words this far apart are one thing. */
+const NEAR = 16;
+
+/** A line of a trace. */
+interface Line {
+  readonly step: number;
+  readonly choice: number;
+  readonly kind: number;
+  readonly word: number;
+  readonly place: string;
+  /** Words near `word` that one function went over. */
+  words: number;
+  readonly handed: string;
+}
+
 /** The trace of the runner's last run: accesses to shared words, and every point at which the turn may change. */
 export function formatTrace(
   runner: Runner,
@@ -23,37 +38,62 @@ export function formatTrace(
   isShared: (word: number, words: number) => boolean,
 ): string {
   const { x, scenario, arena } = runner;
-  const n = scenario.threads.length;
-  const lines = [" step  " + scenario.threads.map((t) => t.name.padEnd(WIDTH)).join("")];
+  const names = scenario.threads.map((t) => t.name);
+  const lines: Line[] = [];
   for (let s = 0; s < x[X.steps]!; s++) {
     const e = X.trace + s * ENTRY;
-    const choice = x[e]!;
-    const kind = x[e + 1]!;
-    const next = x[e + 5]!;
-    const quiet = (kind & POINT.quiet) !== 0;
-    const word = x[e + 2]!;
-    if (
-      quiet || (kind < ACCESS.wait || kind === POINT.freed) && next === choice && !isShared(word, x[e + 3]!)
-    ) continue;
-    const column = choice < n ? choice : 0;
-    const what = `${NAMES.get(kind) ?? kind}${word < 0 ? "" : ` ${describeWord(arena, word)}`}`;
-    const fiber = choice < n ? "" : `(${choice - n}) `;
-    const text = `${fiber}${what}`.slice(0, WIDTH - 2).padEnd(WIDTH);
-    const left = kind === POINT.start
+    const [choice, kind, word, words, , next] = x.subarray(e, e + ENTRY) as unknown as [number, ...number[]];
+    const stays = next === choice && kind !== POINT.start;
+    const access = kind! < ACCESS.wait || kind === POINT.freed;
+    if ((kind! & POINT.quiet) !== 0 || access && stays && !isShared(word!, words!)) continue;
+    const at = place(where.get(s));
+    const last = lines.at(-1);
+    // A function that goes over plain words is one line.
+    const goesOn = stays && last?.handed === "" && last.choice === choice && last.kind === kind &&
+      (kind === ACCESS.get || kind === ACCESS.set) && functionOf(last.place) === functionOf(at) &&
+      Math.abs(word! - last.word) < NEAR;
+    if (goesOn) last.words++;
+    else {
+      const to = names[next!] ?? `${names[0]} (${next! - names.length})`;
+      lines.push({
+        step: s,
+        choice,
+        kind: kind!,
+        word: word!,
+        place: at,
+        words: Math.max(1, words!),
+        handed: stays ? "" : `  --> ${to}`,
+      });
+    }
+  }
+  const text = lines.map((l) => {
+    const what = NAMES.get(l.kind) ?? String(l.kind);
+    const many = l.words > 1 ? ` (${l.words} words)` : "";
+    const fiber = l.choice < names.length ? "" : `(${l.choice - names.length}) `;
+    const cell = l.word < 0 ? fiber + what : `${fiber}${what} ${describeWord(arena, l.word)}${many}`;
+    const column = l.kind === POINT.start
       ? ""
-      : " ".repeat(WIDTH * column) + text + " ".repeat(WIDTH * (n - 1 - column));
-    const to = next < n ? scenario.threads[next]!.name : `${scenario.threads[0]!.name} (${next - n})`;
-    const handed = next === choice && kind !== POINT.start ? "" : `  --> ${to}`;
-    lines.push(`${s.toString(36).padStart(5)}  ${left.trimEnd()}${place(where.get(s))}${handed}`);
-  }
-  if (lines.length > LINES) {
-    lines.splice(LINES / 2, lines.length - LINES, `   ... ${lines.length - LINES} more`);
-  }
-  return lines.join("\n");
+      : row(names.length, l.choice < names.length ? l.choice : 0, cell);
+    return `${l.step.toString(36).padStart(5)}  ${column}${l.place}${l.handed}`;
+  });
+  if (text.length > LINES) text.splice(LINES / 2, text.length - LINES, `   ... ${text.length - LINES} more`);
+  return [" step  " + names.map((name) => name.padEnd(WIDTH)).join(""), ...text].join("\n");
 }
 
+/** A place without its line. */
+function functionOf(place: string): string {
+  return place.replace(/:\d+/, "");
+}
+
+/** A text in its thread's column. */
+function row(columns: number, column: number, text: string): string {
+  return " ".repeat(WIDTH * column) + text.slice(0, WIDTH - 2).padEnd(WIDTH) +
+    " ".repeat(WIDTH * (columns - 1 - column));
+}
+
+/** A frame as file, line and function. */
 function place(where: string | undefined): string {
-  if (where === undefined) return "";
+  if (where === undefined || where === "") return "";
   const m = /([\w$.#<> ]*?) ?\(?(?:[a-z]+:\/\/)?[^()]*?([\w-]+\/[\w.-]+\.[jt]s:\d+)(?::\d+)?\)?$/.exec(where);
-  return m === null ? `  ${where}` : `  ${m[2]} ${m[1]}`.trimEnd();
+  return m === null ? where : `${m[2]} ${m[1]}`.trimEnd();
 }

@@ -155,7 +155,7 @@ Deno.test("a bound that was not reached is a warning", async () => {
 Deno.test("passing interleavings are shown on demand", async () => {
   const r = await run("2+2", { show: 2 });
   assertEquals(r.shown.length, 2);
-  assertStringIncludes(r.shown[0]!, "rmw heap+0");
+  assertStringIncludes(r.shown[0]!, "rmw heap +0");
 });
 
 // What conformance's quick run and `softc explore` stand on.
