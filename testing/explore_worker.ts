@@ -13,6 +13,8 @@ import type { ThreadNews, ThreadStart } from "./news.ts";
 import { Abort, LogicalThread } from "./thread.ts";
 
 loadDice();
+// Deep enough for what stands between an access and who made it.
+Object.assign(Error, { stackTraceLimit: 32 });
 const endpoint = await openEndpoint();
 const tell = (news: ThreadNews): void => endpoint.post(news);
 

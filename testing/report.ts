@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { frameOf } from "./position.ts";
+import { thrownAt } from "./position.ts";
 import type { ExploreReport } from "./explore.ts";
 
 function plural(n: number, what: string): string {
@@ -31,7 +31,7 @@ export function formatReport(
   const v = r.violation;
   const lines = v === undefined ? [`${r.name}: we found none; ${coverage(r)}`] : [
     `${r.name}: ${v.kind}, rule ${v.rule}: ${v.message}`,
-    ...(v.stack === undefined ? [] : [`thrown in ${frameOf(v.stack, true)}`]),
+    ...(v.stack === undefined ? [] : [`thrown in ${thrownAt(v.stack)}`]),
     v.trace,
     `shown by schedule ${v.schedule} (${plural(v.preemptions, "preemption")}), after ${
       plural(r.runs, "schedule")

@@ -74,6 +74,8 @@ export interface Scenario {
   readonly mustHappen?: readonly string[];
   /** Why a plain word may be raced on purpose; `undefined` = it may not. */
   intended?(arena: Arena, word: number): string | undefined;
+  /** Part of the path of files that only help: a trace shows who called them. */
+  readonly helpers?: string;
   /** Steps after which a schedule is called a livelock; 2000 unless told. */
   readonly steps?: number;
 }

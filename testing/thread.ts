@@ -78,6 +78,7 @@ export class LogicalThread implements DoorWatch, Stepper {
   readonly #a: Int32Array;
   readonly #spins: number;
   readonly #spec: ScenarioThread;
+  readonly #helpers: string | undefined;
   readonly #control: boolean;
   readonly #sanitizer: ExploredSanitizer | undefined;
   readonly #fibers: (Fiber | undefined)[] = [];
@@ -101,6 +102,7 @@ export class LogicalThread implements DoorWatch, Stepper {
     this.#a = arena.a;
     this.#spins = spins;
     this.#spec = scenario.threads[thread]!;
+    this.#helpers = scenario.helpers;
     this.#control = this.#spec.operations !== undefined;
     this.#me = thread;
     this.#sanitizer = arena.plan.config.debug ? new ExploredSanitizer(this, arena, thread) : undefined;
@@ -375,10 +377,10 @@ export class LogicalThread implements DoorWatch, Stepper {
   /** Between fibers there is no line of code to show: the label of the wait says where the operation is. */
   #where(kind: number): string {
     if (kind === POINT.end) return "";
-    if (!this.#control) return position();
+    if (!this.#control) return position(this.#helpers);
     const label = this.#fibers[this.#me - this.#x[X.threads]!]?.label;
     if (kind === POINT.step || kind === POINT.blocked) return `at: ${label ?? "its end"}`;
-    return this.#predicate ? `waits: ${label ?? ""}` : position();
+    return this.#predicate ? `waits: ${label ?? ""}` : position(this.#helpers);
   }
 
   /** Hands the turn over and waits for the next one. */
