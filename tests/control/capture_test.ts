@@ -43,17 +43,19 @@ Deno.test("a capture is begun, listed, fetched while it runs, stopped and delete
     const made = await call("POST", "/api/capture", { ifnet: "lo0", snap: 60, seconds: 3600 });
     assertEquals([made.status, made.body.running, made.body.ifnet], [201, true, "lo0"]);
     await send(3);
-    await untilAsync("all are in", async () => (await call("GET", "/api/capture/1")).body.packets === 6);
+    await untilAsync("all are in", async () => (await call("GET", "/api/capture/1")).body.packets === 9);
     const now = await fetched(api, "1");
-    assertEquals(now.frames.map((f) => [f.bytes.length, f.originalLength, f.direction]), [
-      ...Array.from({ length: 3 }, () => [60, 80, "out"]),
-      ...Array.from({ length: 3 }, () => [60, 80, "in"]),
+    // Nobody listens there: each is seen once more, with the reason for which the stack drops it.
+    assertEquals(now.frames.map((f) => [f.bytes.length, f.originalLength, f.direction, f.dropReason]), [
+      ...Array.from({ length: 3 }, () => [60, 80, "out", undefined]),
+      ...Array.from({ length: 3 }, () => [60, 80, "in", undefined]),
+      ...Array.from({ length: 3 }, () => [60, 80, "in", "nosocket"]),
     ]);
     assertEquals((await call("GET", "/api/capture")).body.map((c: Json) => c.id), ["1"]);
     const stopped = await call("POST", "/api/capture/1/stop");
     assertEquals([stopped.body.running, stopped.body.ended], [false, "it was stopped"]);
     await send(5);
-    assertEquals((await fetched(api, "1", "?follow=true")).frames.length, 6);
+    assertEquals((await fetched(api, "1", "?follow=true")).frames.length, 9);
     assertEquals((await call("DELETE", "/api/capture/1")).status, 204);
     assertEquals((await call("GET", "/api/capture")).body, []);
     const gone = await call("GET", "/api/capture/1/pcapng");
