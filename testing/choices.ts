@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { lowest, MODE, STATUS, WAIT_WORDS, X, xorshift } from "./block.ts";
+import { lowest, MODE, STATUS, VERDICT, WAIT_WORDS, X, xorshift } from "./block.ts";
 
 /** Choices that may run now, as a mask. */
 export function enabled(x: Int32Array): number {
@@ -60,8 +60,23 @@ export function rouse(x: Int32Array, word: number): void {
   }
 }
 
-/** The next choice of a random or PCT schedule, at point `s`; `next` is the expected one, `stays` that it runs now. */
-export function draw(x: Int32Array, s: number, mask: number, next: number, stays: boolean): number {
+/** Who runs next at point `s`: as the plan or the dice say, else whoever runs now (`stay`, -1 = nobody), else the first. */
+export function nextChoice(x: Int32Array, s: number, mask: number, stay: number): number {
+  const expected = stay >= 0 ? stay : lowest(mask);
+  if (x[X.mode] !== MODE.plan) {
+    return (mask & (mask - 1)) === 0 ? expected : draw(x, s, mask, expected, stay >= 0);
+  }
+  const d = x[X.nextDecision]!;
+  if (d >= x[X.decisions]! || x[X.plan + 2 * d] !== s) return expected;
+  x[X.nextDecision] = d + 1;
+  const wanted = x[X.plan + 2 * d + 1]!;
+  if ((mask >> wanted & 1) === 1) return wanted;
+  x[X.verdict] = VERDICT.diverged;
+  return expected;
+}
+
+/** The next choice of a random or PCT schedule; `next` is the expected one, `stays` that it runs now. */
+function draw(x: Int32Array, s: number, mask: number, next: number, stays: boolean): number {
   if (x[X.mode] === MODE.random) {
     const r = x[X.random] = xorshift(x[X.random]!);
     if (stays && (r & 3) !== 0) return next;

@@ -16,21 +16,8 @@ import { ACCESS, type Access, type DoorWatch, watchDoor } from "../core/doors/ar
 import type { Stepper } from "../core/doors/step.ts";
 import type { Arena } from "../core/memory/arena.ts";
 import { type FreeSite, Sanitizer } from "../core/memory/sanitizer.ts";
-import {
-  COORDINATOR,
-  ENTRY,
-  give,
-  lowest,
-  MAX_CHOICES,
-  MODE,
-  POINT,
-  STATUS,
-  take,
-  TURN,
-  VERDICT,
-  X,
-} from "./block.ts";
-import { allDone, block, draw, enabled, rouse, wake } from "./choices.ts";
+import { COORDINATOR, ENTRY, give, MAX_CHOICES, POINT, STATUS, take, TURN, VERDICT, X } from "./block.ts";
+import { allDone, block, enabled, nextChoice, rouse, wake } from "./choices.ts";
 import { resetDice } from "./dice.ts";
 import { position } from "./position.ts";
 import type { Scenario, ScenarioThread, ThreadContext } from "./scenario.ts";
@@ -344,17 +331,7 @@ export class LogicalThread implements DoorWatch, Stepper {
     const s = x[X.steps]!;
     if (mask === 0) this.#over(allDone(this.#x) ? VERDICT.ended : VERDICT.deadlock);
     if (s >= x[X.limit]!) this.#over(VERDICT.livelock);
-    let next = stay >= 0 ? stay : lowest(mask);
-    const mode = x[X.mode]!;
-    if (mode === MODE.plan) {
-      const d = x[X.nextDecision]!;
-      if (d < x[X.decisions]! && x[X.plan + 2 * d] === s) {
-        const wanted = x[X.plan + 2 * d + 1]!;
-        x[X.nextDecision] = d + 1;
-        if ((mask >> wanted & 1) === 1) next = wanted;
-        else x[X.verdict] = VERDICT.diverged;
-      }
-    } else if ((mask & (mask - 1)) !== 0) next = draw(x, s, mask, next, stay >= 0);
+    const next = nextChoice(x, s, mask, stay);
     this.#record(kind, word, words, mask, next);
     return next;
   }
