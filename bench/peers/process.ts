@@ -198,6 +198,22 @@ export async function veth(batch: number, bytes: number): Promise<Sampler> {
   return asked(child, { program: "veth", name: "sendmmsg", batch, bytes });
 }
 
+/** sendmmsg out of an interface of a named network namespace. @throws {Skip} when it cannot be built here */
+export async function sendmmsg(
+  netns: string,
+  device: string,
+  batch: number,
+  bytes: number,
+): Promise<Sampler> {
+  const path = await build("veth");
+  return asked(new Child("ip", ["netns", "exec", netns, path, device]), {
+    program: "veth",
+    name: "sendmmsg",
+    batch,
+    bytes,
+  });
+}
+
 /** Milliseconds that testpmd forwards at least: it starts and stops slowly. */
 const TESTPMD_MS = 50;
 
