@@ -27,6 +27,8 @@ const CAPTURE = new URL("../data/linux.pcapng", import.meta.url);
 
 /** How the demo runs. */
 export interface DemoOptions {
+  /** Told of the kernel once it is up: somebody may want to watch. */
+  readonly onBoot?: (k: Kernel) => void;
   readonly cpus: number;
   readonly seconds: number;
 }
@@ -58,6 +60,7 @@ export async function run(o: DemoOptions, screen: Screen): Promise<Outcome> {
   const started = performance.now();
   const k = await boot({ cpus: o.cpus, onFault: (e) => screen.line(screen.paint("red", e.message)) });
   try {
+    o.onBoot?.(k);
     screen.step(
       "boot",
       `${o.cpus} CPU${o.cpus > 1 ? "s" : ""} in ${duration((performance.now() - started) * 1e6)}`,

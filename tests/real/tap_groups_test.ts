@@ -7,7 +7,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { inetAddress, udpOpen } from "../../vnet/mod.ts";
-import { type Lab, lab, missing, runs } from "./tap_linux.ts";
+import { runs } from "./run.ts";
+import { type Lab, lab, missing } from "./tap_linux.ts";
 
 function why(): string | undefined {
   const tools = missing(["bridge", "-V"]);

@@ -4,7 +4,6 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { PcapngWriter } from "../../drivers/pcap/writer.ts";
 import {
   boot,
   type BootOptions,
@@ -14,44 +13,8 @@ import {
   type ShutdownReport,
 } from "../../mod.ts";
 import { assertNoLeaks, poll } from "../helpers/leaks.ts";
-
-/** What came of a command. */
-export interface Output {
-  readonly code: number;
-  /** What it said, on both streams. */
-  readonly text: string;
-}
-
-/** Runs a command to its end, or to a deadline. */
-export async function run(command: readonly string[], stdin?: string, deadline = 20_000): Promise<Output> {
-  const child = new Deno.Command(command[0]!, {
-    args: command.slice(1),
-    stdin: stdin === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-    signal: AbortSignal.timeout(deadline),
-    env: { LC_ALL: "C" },
-  }).spawn();
-  if (stdin !== undefined) {
-    const w = child.stdin.getWriter();
-    await w.write(new TextEncoder().encode(stdin));
-    await w.close();
-  }
-  const { code, stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
-}
-
-/** Whether a command succeeds. */
-export function runs(command: readonly string[]): boolean {
-  try {
-    return new Deno.Command(command[0]!, { args: command.slice(1), stdout: "null", stderr: "null" })
-      .outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-}
+import { Capture } from "./capture.ts";
+import { type Output, run, runs } from "./run.ts";
 
 /** Why a test against Linux cannot run here; `undefined` when it can. */
 export function missing(...tools: (readonly string[])[]): string | undefined {
@@ -97,8 +60,7 @@ export async function lab(options: BootOptions, body: (lab: Lab) => Promise<void
     assertEquals(code, 0, `ip ${args.join(" ")}: ${text}`);
     return text;
   };
-  const writer = new PcapngWriter("softc test");
-  let frames = 0;
+  const capture = new Capture();
   await ip("netns", "add", netns);
   try {
     await assertNoLeaks(async (watch) => {
@@ -107,22 +69,7 @@ export async function lab(options: BootOptions, body: (lab: Lab) => Promise<void
       try {
         await kernel.modules.load("softc:tap");
         const [tap] = await ifCloneCreate(kernel.vnet0, "tap", { options: { device: "tap0", netns } });
-        const capture = (i: Ifnet): void => {
-          const number = writer.addInterface({ name: i.name });
-          i.tap({
-            onPacket(p) {
-              frames++;
-              writer.frame({
-                interface: number,
-                at: BigInt(Date.now()) * 1_000_000n,
-                bytes: p.bytes,
-                direction: p.direction,
-                originalLength: p.length,
-              });
-            },
-          });
-        };
-        capture(tap);
+        capture.add(tap);
         await tap.up();
         await ip("-n", netns, "link", "set", "lo", "up");
         const attempt = (...command: string[]): Promise<Output> =>
@@ -131,7 +78,7 @@ export async function lab(options: BootOptions, body: (lab: Lab) => Promise<void
           kernel,
           tap,
           netns,
-          capture,
+          capture: (i) => capture.add(i),
           attempt,
           async linux(...command) {
             const { code, text } = await attempt(...command);
@@ -148,27 +95,9 @@ export async function lab(options: BootOptions, body: (lab: Lab) => Promise<void
         });
       }
     });
-    if (frames > 0) await judged(writer);
+    await capture.judged();
   } finally {
     await run(["ip", "netns", "del", netns]);
-  }
-}
-
-/** tshark finds no malformed frame and no bad checksum in what was captured. */
-async function judged(writer: PcapngWriter): Promise<void> {
-  const path = await Deno.makeTempFile({ suffix: ".pcapng" });
-  try {
-    await Deno.writeFile(path, writer.take());
-    const bad =
-      "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0 " +
-      "|| icmp.checksum.status == 0 || icmpv6.checksum.status == 0 || igmp.checksum.status == 0";
-    const checks = ["ip", "udp", "tcp"].flatMap((p) => ["-o", `${p}.check_checksum:TRUE`]);
-    const { code, text } = await run(["tshark", "-r", path, ...checks, "-Y", bad]);
-    assertEquals(code, 0, text);
-    const complaints = text.split("\n").filter((line) => line !== "" && !/^Running as user/.test(line));
-    assertEquals(complaints, []);
-  } finally {
-    await Deno.remove(path);
   }
 }
 

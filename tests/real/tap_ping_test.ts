@@ -8,7 +8,8 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { ifCloneCreate, ifVmove, vnetCreate } from "../../mod.ts";
 import { inetAddress, inetForwarding, inetNeighbours, inetRoute, ping } from "../../vnet/mod.ts";
-import { type Lab, lab, missing, run, until } from "./tap_linux.ts";
+import { run } from "./run.ts";
+import { type Lab, lab, missing, until } from "./tap_linux.ts";
 
 const why = missing(["ping", "-V"], ["traceroute", "--version"]);
 if (why !== undefined) console.log(`skipped: softc against Linux through a tap: ${why}`);

@@ -7,7 +7,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { inetAddress, udpOpen } from "../../vnet/mod.ts";
-import { lab, missing, run } from "./tap_linux.ts";
+import { run } from "./run.ts";
+import { lab, missing } from "./tap_linux.ts";
 
 const why = missing(["socat", "-V"]);
 if (why !== undefined) console.log(`skipped: UDP against Linux through a tap: ${why}`);
