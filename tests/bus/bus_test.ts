@@ -3,10 +3,13 @@ import { setImmediate } from "node:timers";
 import {
   boot,
   ifCloneCreate,
+  ifDetach,
   type Ifnet,
   ifVmove,
   type Kernel,
   pktgen,
+  type PluggedDevice,
+  type Vnet,
   vnetCreate,
   vnetDestroy,
 } from "../../mod.ts";
@@ -274,6 +277,82 @@ Deno.test("unplug at every moment of attach, up, move and detach leaves nothing 
       assert([...met].some((m) => m.startsWith(moment)), `no unplug while ${moment}: ${[...met].join(", ")}`);
     }
   }, 2));
+
+/** What is under way when the device is pulled out: each is held in the hook that it is named by. */
+const MOMENTS: Record<string, (k: Kernel, d: PluggedDevice, b: Vnet) => Promise<unknown>> = {
+  "set, going up": (_k, d) => d.ifnets[0]!.up(),
+  "set, another MTU": (_k, d) => d.ifnets[0]!.set({ mtu: 1400 }),
+  "reassign, moving": (_k, d, b) => ifVmove(d.ifnets[0]!, b),
+  "reassign, its vnet destroyed": (_k, _d, b) => vnetDestroy(b),
+  "stop, detaching": (k, d) => k.devices.detach(d),
+  "stop, its module unloaded": (k) => k.modules.unload("nics", { mode: "drain" }),
+  "stop, its interface destroyed": (_k, d) => ifDetach(d.ifnets[0]!),
+  "attach, attaching again": async (k, d) => {
+    await k.devices.detach(d);
+    await k.devices.attach(d);
+  },
+};
+
+for (const [moment, begin] of Object.entries(MOMENTS)) {
+  Deno.test(`pulled out in the middle of ${moment}: it ends once, and nothing is left`, () =>
+    withKernel(async (k) => {
+      await k.modules.load(NICS);
+      const [hook] = moment.split(",");
+      const resource = plug();
+      const b = await vnetCreate(k.vnet0, "b");
+      const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1, serial: "S" }, { resource });
+      if (moment.includes("its vnet destroyed")) await ifVmove(d.ifnets[0]!, b);
+      const g = gate();
+      let held = false;
+      resource.log.length = 0;
+      resource.hold = (h) => {
+        if (h !== hook) return undefined;
+        held = true;
+        return g.promise;
+      };
+      const under = begin(k, d, b).catch(() => {});
+      assert(await poll(() => held, 5000), `${hook} was not reached`);
+      const gone = k.devices.unplug(d);
+      assert(await poll(() => resource.log.includes("unplugged"), 5000));
+      assertEquals(d.state, "gone");
+      g.open();
+      await Promise.all([gone, under]);
+      const count = (what: string): number => resource.log.filter((x) => x === what).length;
+      const lives = count("attach") + 1;
+      assertEquals(
+        [count("unplugged"), count("stop"), count("destroy")],
+        [1, lives, lives],
+        resource.log.join(),
+      );
+      assertEquals([k.ifnets.length, k.devices.list().length], [0, 0]);
+    }));
+}
+
+Deno.test("pulled out while what it had is being given back: nothing is left, and the next plug gets all of it", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    const b = await vnetCreate(k.vnet0, "b");
+    const id = { bus: "test", address: "1", vendor: 1, serial: "S" };
+    const d = await k.devices.plug(id);
+    await d.ifnets[0]!.set({ name: "uplink", mtu: 1400 });
+    await d.ifnets[0]!.up();
+    await ifVmove(d.ifnets[0]!, b);
+    await k.devices.unplug(d);
+    for (const hook of ["reassign", "set"]) {
+      const resource = plug();
+      const g = gate();
+      let held = false;
+      resource.hold = (h) => h === hook ? (held = true, g.promise) : undefined;
+      const again = k.devices.plug(id, { resource });
+      assert(await poll(() => held, 5000), `${hook} was not reached`);
+      const gone = k.devices.unplug(k.devices.list()[0]!);
+      g.open();
+      await Promise.all([again, gone]);
+      assertEquals([(await again).state, k.ifnets.length, b.ifnets.length], ["gone", 0, 0]);
+    }
+    const back = (await k.devices.plug(id)).ifnets[0]!.toJSON();
+    assertEquals([back.name, back.vnet, back.mtu, back.flags.includes("UP")], ["uplink", "b", 1400, true]);
+  }));
 
 Deno.test("a device with a serial number gets its name, vnet, MTU and flags back, at another place too", () =>
   withKernel(async (k) => {

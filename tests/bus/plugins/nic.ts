@@ -6,6 +6,8 @@ export interface Plug {
   unplugged(): void;
   log: string[];
   gate?: Promise<void>;
+  /** What each hook awaits. */
+  hold?(hook: string): Promise<void> | undefined;
 }
 
 const MATCH: readonly Match[] = [{ bus: "test", vendor: 1 }, { bus: "test", vendor: 2, product: 7 }];
@@ -22,19 +24,25 @@ function nic(name: string, bid?: number | ((id: DeviceId) => number), match: rea
       dev.signal.addEventListener("abort", () => plug?.log.push("abort"));
       dev.ifnet({ type: "ether" });
       await plug?.gate;
+      await plug?.hold?.("attach");
       return { plug, dev };
     },
-    set(sc, change) {
+    async set(sc, change) {
       if (change.mtu === 666) throw new Error("not that MTU");
       sc.plug?.log.push(`set ${JSON.stringify(change)}`);
+      await sc.plug?.hold?.("set");
     },
     canDetach: (sc) => sc.dev.id.veto === 1 ? "I am needed" : true,
     async reassign(sc) {
       sc.plug?.log.push("reassign");
       await sc.plug?.gate;
+      await sc.plug?.hold?.("reassign");
     },
     transmit: (_sc, b) => b.freeAll(),
-    stop: (sc) => void sc.plug?.log.push("stop"),
+    async stop(sc) {
+      sc.plug?.log.push("stop");
+      await sc.plug?.hold?.("stop");
+    },
     destroy: (sc) => void sc.plug?.log.push("destroy"),
   });
 }
