@@ -15,6 +15,8 @@ import type { Case } from "../harness.ts";
 import type { Target } from "../targets.ts";
 import { checked, frame, type Suite } from "../suite.ts";
 
+/** Milliseconds of traffic until the code of both threads is compiled. */
+const WARM = 1000;
 const HOMED = new URL("../plugins/homed.ts", import.meta.url);
 
 /** Packets per second, in millions, that `count` counts while a stream runs for `ms` milliseconds. */
@@ -68,13 +70,15 @@ function virtioCase(name: string, batch: number, back: boolean): Case {
       const kernel = await boot({ cpus: 2 });
       const { a, b, nic, vhost } = await virtio(kernel);
       const [vnet, ifnet, cpu, sink] = back ? [b, vhost, 1, nic] as const : [a, nic, 0, vhost] as const;
+      const sample = (ms: number): Promise<number> =>
+        streamed(
+          ms,
+          () => pktgen({ vnet, ifnet, cpus: [cpu], batch, frame: frame(64) }),
+          () => sink.counters.ipackets,
+        );
+      await sample(WARM);
       return {
-        sample: (ms) =>
-          streamed(
-            ms,
-            () => pktgen({ vnet, ifnet, cpus: [cpu], batch, frame: frame(64) }),
-            () => sink.counters.ipackets,
-          ),
+        sample,
         teardown: () => checked(kernel),
       };
     },
@@ -159,13 +163,15 @@ function hostCase(name: string, hosted: boolean): Case {
       await kernel.modules.load(HOMED, hosted ? { host: {} } : {});
       const [i] = await ifCloneCreate(kernel.vnet0, "homed", hosted ? {} : { cpu: 1 });
       await i.up();
+      const sample = (ms: number): Promise<number> =>
+        streamed(
+          ms,
+          () => pktgen({ vnet: kernel.vnet0, ifnet: i, cpus: [0], batch: 32, frame: frame(64) }),
+          () => i.counters.opackets,
+        );
+      await sample(WARM);
       return {
-        sample: (ms) =>
-          streamed(
-            ms,
-            () => pktgen({ vnet: kernel.vnet0, ifnet: i, cpus: [0], batch: 32, frame: frame(64) }),
-            () => i.counters.opackets,
-          ),
+        sample,
         teardown: () => checked(kernel),
       };
     },
