@@ -85,7 +85,8 @@ export async function vmove(
         wanted: "movable",
       });
     }
-    refuseOverdue(ifs, e);
+    // On the way home from a vnet that goes the grace period is waited for, however long: the other way out is detach.
+    if (o.fromClosing !== true) refuseOverdue(ifs, e);
     // 2. Claim.
     if (!tryTransition(a, at, "move")) {
       throw new SoftcError("SOFTC_VNET_LOST", `Cannot move ${e.name} to vnet "${to.name}"`, {

@@ -65,7 +65,8 @@ export class Cloners {
   readonly #modules: ModuleTable;
   readonly #deadline: number;
   readonly clones = new Map<IfEntry, Clone>();
-  readonly #units = new Map<string, number>();
+  /** The lowest number of each prefix that may be free, by vnet: it goes with the vnet. */
+  readonly #units = new WeakMap<Vnet, Map<string, number>>();
   #nextHome = 0;
 
   constructor(ifs: Interfaces, modules: ModuleTable, deadline: number) {
@@ -181,8 +182,14 @@ export class Cloners {
   #freeUnit(vnet: Vnet, name: string): void {
     const unit = /^(.*?)(\d+)$/.exec(name);
     if (unit === null) return;
-    const key = `${vnet.id}:${unit[1]}`;
-    this.#units.set(key, Math.min(this.#units.get(key) ?? 0, Number(unit[2])));
+    const units = this.#unitsOf(vnet);
+    units.set(unit[1]!, Math.min(units.get(unit[1]!) ?? 0, Number(unit[2])));
+  }
+
+  #unitsOf(vnet: Vnet): Map<string, number> {
+    let units = this.#units.get(vnet);
+    if (units === undefined) this.#units.set(vnet, units = new Map());
+    return units;
   }
 
   async #make(
@@ -302,11 +309,11 @@ export class Cloners {
     const wished = o.hints?.map((hint) => hint.name) ?? [];
     if (wished.length === n && wished.every((name) => this.#ifs.nameFree(vnet, name))) return reserve(wished);
     const prefix = driver.cloner ?? driver.name;
-    const key = `${vnet.id}:${prefix}`;
-    for (let unit = this.#units.get(key) ?? 0;; unit++) {
+    const units = this.#unitsOf(vnet);
+    for (let unit = units.get(prefix) ?? 0;; unit++) {
       const names = letters(`${prefix}${unit}`);
       if (!names.every((name) => this.#ifs.nameFree(vnet, name))) continue;
-      this.#units.set(key, unit + 1);
+      units.set(prefix, unit + 1);
       return reserve(names);
     }
   }

@@ -1,11 +1,15 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { get, load } from "../../core/doors/arena.ts";
+import { IFNET } from "../../core/memory/arena.ts";
 import {
   discard,
+  epochOpen,
   ifCloneCreate,
   ifCloneDestroy,
   type Ifnet,
   ifVmove,
   pktgen,
+  SoftcError,
   type TapPacket,
   vnetCreate,
 } from "../../mod.ts";
@@ -117,6 +121,24 @@ Deno.test("a tap that asks for drops sees what protocols drop, with the reason; 
     socket.close();
     await tap.close();
     assertEquals(out, 0);
+  }));
+
+Deno.test("[B56] a tap that is closed is freed after the sections that could have found it, not before", async () =>
+  void await withLoopback({ debug: true }, async ({ k, own }, lo) => {
+    const { a } = own.arena;
+    const tap = lo.tap({ onPacket: () => {} });
+    const block = load(a, own.arena.ifnetAt(lo.index) + IFNET.taps);
+    const reader = epochOpen(k, "somebody who taps a packet");
+    let over = false;
+    const closed = tap.close().then(() => void (over = true));
+    for (let n = 0; n < 20; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      // A freed word throws in debug mode.
+      assertEquals([get(a, block), over], [0, false]);
+    }
+    reader.close();
+    await closed;
+    assertThrows(() => get(a, block), SoftcError, "SOFTC_ARENA_FREED");
   }));
 
 Deno.test("[B56] taps come and go at full traffic on every CPU, and nothing freed is touched", async () => {

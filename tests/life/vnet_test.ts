@@ -1,5 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { ifCloneCreate, ifDetach, ifVmove, type Vnet, vnetCreate, vnetDestroy } from "../../mod.ts";
+import {
+  epochOpen,
+  ifCloneCreate,
+  ifDetach,
+  ifVmove,
+  type Vnet,
+  vnetCreate,
+  vnetDestroy,
+} from "../../mod.ts";
 import { atStep, codeOf, entryOf, gate, names, snapshot, until, withKernel } from "./rig.ts";
 
 Deno.test("[B41 B42] constructors run in ascending order, destructors in exact reverse; a vnet is listed after them", async () => {
@@ -114,6 +122,23 @@ Deno.test("[B45] destroy: what it borrowed goes home first, then its own goes, t
     ]);
     assertEquals(lines.at(-1), "* vnet gone v");
     assertEquals(control.vars.length, 3);
+  });
+});
+
+Deno.test("[B45] a reader that is overdue delays the way home; what is borrowed still goes there", async () => {
+  await withKernel({ clock: "virtual" }, async ({ k, probe, journal }) => {
+    await probe();
+    const v = await vnetCreate(k.vnet0, "v");
+    const [i] = await ifCloneCreate(k.vnet0, "probe", { name: "x0" });
+    await ifVmove(i, v);
+    const reader = epochOpen(k, "a dump of the tables");
+    k.advance(5000);
+    const gone = vnetDestroy(v);
+    await until("the move waits", () => k.blame().some((b) => b.what === "grace period"));
+    assertEquals([names(k.vnet0), v.state], [[], "closing"]);
+    reader.close();
+    await gone;
+    assertEquals([names(k.vnet0), journal().filter((l) => l.startsWith("stop"))], [["x0"], []]);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   vnetCreate,
 } from "../../mod.ts";
 import { type NicOptions, type Setup, SoftNic, SoftPort, Transfer, usbId } from "../../drivers/usb/mod.ts";
+import { ownKernel } from "../../kernel/api.ts";
 import { poll } from "../helpers/leaks.ts";
 
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 9);
@@ -237,6 +238,7 @@ Deno.test("[B71] unplugged at every request of attach: unwound, nothing is left"
       }
       port.assertSettled(`after unplug at request ${at}`);
       assertEquals([device.state, k.ifnets.length], ["gone", 0]);
+      assertEquals(ownKernel(k).parts.instances.size, 0, `an instance is left after request ${at}`);
       if (gone === undefined) break;
     }
     assert(requests >= 7, `${requests} requests`);

@@ -151,6 +151,42 @@ Deno.test("[B67] the index is stored after what it shows, and loaded before what
   assertEquals(order(() => assertEquals(driver.take(), 5)), ["load used index", "read used ring"]);
 });
 
+for (const eventIdx of [false, true]) {
+  Deno.test(`[B68] what came between the last look and asking for a wake-up is seen: who asks looks again (EVENT_IDX ${eventIdx})`, () => {
+    const { driver, device } = pair(4, { eventIdx });
+    const other = device();
+    other.disable();
+    driver.disable();
+    for (let round = 0; round < 10; round++) {
+      // A new queue's event indices are 0: the first of each is wanted.
+      const first = eventIdx && round === 0;
+      // The device finds nothing; the driver publishes and hears that no kick is wanted; then the device asks for one.
+      assertEquals(other.next(), -1);
+      driver.add(0x1000, 100, true, round);
+      assertEquals(driver.publish(), first, "no kick is wanted");
+      assertEquals(other.enable(), true, "it waits already");
+      const head = other.next();
+      assert(head >= 0);
+      assertEquals(other.enable(), false, "nothing more");
+      // The same the other way round.
+      assertEquals(driver.take(), -1);
+      other.complete(head, 10);
+      assertEquals(other.publish(), first, "no interrupt is wanted");
+      assertEquals(driver.enable(), true, "it waits already");
+      assertEquals(driver.take(), round);
+      assertEquals(driver.enable(), false, "nothing more");
+      // Both have asked, and nothing waits: now each is woken.
+      driver.add(0x1000, 100, true, 99);
+      assertEquals(driver.publish(), true);
+      other.complete(other.next(), 10);
+      assertEquals(other.publish(), true);
+      assertEquals(driver.take(), 99);
+      other.disable();
+      driver.disable();
+    }
+  });
+}
+
 Deno.test("[B68] EVENT_IDX: a side is woken when its event index is passed, and only then (2.7.7.1)", () => {
   const { dma, driver, used } = pair(4, { eventIdx: true });
   const avail_event = used + 4 + 8 * 4;
