@@ -203,7 +203,7 @@ export class Cpu {
   /** Wakes CPU `k` if it sleeps. Call it after the atomic store that gives it work (a Dekker pair with its sleep flag). */
   ring(k: number): void {
     const at = this.arena.cpuAt(k);
-    if (load(this.arena.a, at + CPU.asleep) === 0) return;
+    if (load(this.arena.a, at + CPU.asleep, this.arena.wasm) === 0) return;
     add(this.arena.a, at + CPU.bell, 1);
     notify(this.arena.a, at + CPU.bell);
   }

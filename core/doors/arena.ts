@@ -4,9 +4,12 @@
  * Every word that two CPUs share is reached through these functions, on word offsets of one `Int32Array`.
  * A watch that is set here sees each access before it happens: the explorer makes it a scheduling point, the
  * sanitizer checks that the word is not freed, a test counts Atomics. Without a watch the cost is one compare.
+ * Who is asked once per batch passes the arena's WebAssembly, which has the same atomics for less (wasm.ts).
  *
  * @module
  */
+
+import type { Wasm } from "./wasm.ts";
 
 /** What an access does; a {@linkcode DoorWatch} is told it. */
 export const ACCESS = { load: 0, store: 1, rmw: 2, get: 3, set: 4, wait: 5, notify: 6 } as const;
@@ -34,14 +37,30 @@ export function watchDoor(w: DoorWatch | null): DoorWatch | null {
 }
 
 /** Atomic load (sequentially consistent). */
-export function load(a: Int32Array, word: number): number {
+export function load(a: Int32Array, word: number, wasm?: Wasm): number {
   if (watch !== null) watch.access(a, word, ACCESS.load);
+  else if (wasm !== undefined) return wasm.load(word << 2);
   return Atomics.load(a, word);
 }
 
+/** Atomic loads of `n` words, `stride` words apart, from index `from` on: the index of the first odd one, or -1. */
+export function firstOdd(
+  a: Int32Array,
+  word: number,
+  stride: number,
+  from: number,
+  n: number,
+  wasm?: Wasm,
+): number {
+  if (watch === null && wasm !== undefined) return wasm.firstOdd(word << 2, stride << 2, from, n);
+  for (let i = from; i < n; i++) if ((load(a, word + i * stride) & 1) === 1) return i;
+  return -1;
+}
+
 /** Atomic store. */
-export function store(a: Int32Array, word: number, value: number): void {
+export function store(a: Int32Array, word: number, value: number, wasm?: Wasm): void {
   if (watch !== null) watch.access(a, word, ACCESS.store);
+  else if (wasm !== undefined) return wasm.store(word << 2, value);
   Atomics.store(a, word, value);
 }
 
@@ -52,8 +71,9 @@ export function add(a: Int32Array, word: number, value: number): number {
 }
 
 /** Atomic compare and swap; returns the value before (equal to `expected` = swapped). */
-export function cas(a: Int32Array, word: number, expected: number, value: number): number {
+export function cas(a: Int32Array, word: number, expected: number, value: number, wasm?: Wasm): number {
   if (watch !== null) watch.access(a, word, ACCESS.rmw);
+  else if (wasm !== undefined) return wasm.cas(word << 2, expected, value);
   return Atomics.compareExchange(a, word, expected, value);
 }
 

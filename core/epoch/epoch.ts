@@ -28,7 +28,7 @@
  *
  * @module
  */
-import { load, set, store, watched } from "../doors/arena.ts";
+import { firstOdd, load, set, store, watched } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { type Arena, ASYNC, CPU } from "../memory/arena.ts";
 
@@ -36,6 +36,7 @@ import { type Arena, ASYNC, CPU } from "../memory/arena.ts";
 export class Epoch {
   readonly #a: Int32Array;
   readonly #record: number;
+  readonly #wasm: Arena["wasm"];
   /** The record's value: odd inside. Stamps look-ups. */
   seq: number;
   /** Sections open on this thread, one inside the other. */
@@ -43,6 +44,7 @@ export class Epoch {
 
   constructor(arena: Arena, cpu: number) {
     this.#a = arena.a;
+    this.#wasm = arena.wasm;
     this.#record = arena.cpuAt(cpu) + CPU.record;
     this.seq = load(this.#a, this.#record);
   }
@@ -50,16 +52,16 @@ export class Epoch {
   /** Opens a section; nested ones are free. */
   enter(): void {
     if (this.depth++ === 0) {
-      this.seq = (this.seq + 1) | 0;
-      store(this.#a, this.#record, this.seq);
+      const seq = this.seq = (this.seq + 1) | 0;
+      store(this.#a, this.#record, seq, this.#wasm);
     }
   }
 
   /** Closes it. */
   exit(): void {
     if (--this.depth === 0) {
-      this.seq = (this.seq + 1) | 0;
-      store(this.#a, this.#record, this.seq);
+      const seq = this.seq = (this.seq + 1) | 0;
+      store(this.#a, this.#record, seq, this.#wasm);
     }
   }
 
@@ -109,17 +111,22 @@ export class GracePeriods {
    * period starts share it (argument 6).
    */
   wait(): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    const before = this.#running ?? Promise.resolve();
-    const next: Promise<void> = before.then(() => {
-      // From here on the snapshot may have been taken: later callers need another one.
-      this.#next = undefined;
-      this.#running = next;
-      return this.#run();
-    }).finally(() => {
-      if (this.#running === next) this.#running = undefined;
-    });
-    return this.#next = next;
+    return this.#next ??= this.#gather(this.#running);
+  }
+
+  /** Runs the next grace period: who asks within a few microtasks shares it, as operations that go in step do. */
+  async #gather(before: Promise<void> | undefined): Promise<void> {
+    if (before !== undefined) await before;
+    for (let i = 0; i < GATHER; i++) await undefined;
+    // From here on the snapshot may have been taken: later callers need another one.
+    this.#running = this.#next;
+    this.#next = undefined;
+    try {
+      const open = this.#poll();
+      if (open !== undefined) await this.#run(open.words, open.all);
+    } finally {
+      this.#running = undefined;
+    }
   }
 
   /** Whether a grace period runs or is asked for. */
@@ -135,32 +142,38 @@ export class GracePeriods {
     return { since: this.#running === undefined ? 0 : this.#host.now() - this.#startedAt, open };
   }
 
-  async #run(): Promise<void> {
+  /** The snapshot, and polls: `undefined` when every section has closed by then. */
+  #poll(): { words: number[]; all: () => boolean } | undefined {
     this.count++;
-    this.#startedAt = this.#host.now();
-    const { a, plan } = this.#arena;
+    const { a, plan, wasm } = this.#arena;
     const words: number[] = [];
     const seen: number[] = [];
     const snapshot = (word: number): void => {
-      const value = load(a, word);
+      const value = load(a, word, wasm);
       if ((value & 1) === 1) {
         words.push(word);
         seen.push(value);
       }
     };
     for (let k = 0; k < plan.config.cpus; k++) snapshot(this.#arena.cpuAt(k) + CPU.record);
-    for (let i = 0; i < ASYNC.RECORDS; i++) snapshot(plan.async + i * ASYNC.WORDS + ASYNC.record);
-    if (words.length === 0) return;
-    const changed = (i: number): boolean => load(a, words[i]!) !== seen[i];
+    const next = (from: number): number =>
+      firstOdd(a, plan.async + ASYNC.record, ASYNC.WORDS, from, ASYNC.RECORDS, wasm);
+    for (let i = next(0); i >= 0; i = next(i + 1)) snapshot(plan.async + i * ASYNC.WORDS + ASYNC.record);
+    if (words.length === 0) return undefined;
     const all = (): boolean => {
-      for (let i = 0; i < words.length; i++) if (!changed(i)) return false;
+      for (let i = 0; i < words.length; i++) if (load(a, words[i]!, wasm) === seen[i]) return false;
       return true;
     };
     // Polls spare a wake-up and nothing else: a watched run, where each is a point, goes without.
-    for (let polls = watched() ? POLLS : 0; polls < POLLS; polls++) if (all()) return;
-    for (let i = 0; i < words.length; i++) {
-      const cpu = this.#cpuOf(words[i]!);
-      if (cpu > 0 && !changed(i)) this.#host.sync(cpu);
+    for (let polls = watched() ? POLLS : 0; polls < POLLS; polls++) if (all()) return undefined;
+    return { words, all };
+  }
+
+  async #run(words: readonly number[], all: () => boolean): Promise<void> {
+    this.#startedAt = this.#host.now();
+    for (const word of words) {
+      const cpu = this.#cpuOf(word);
+      if (cpu > 0) this.#host.sync(cpu);
     }
     this.#waitingFor = words;
     await this.#host.until("grace period", words, all);
@@ -174,6 +187,8 @@ export class GracePeriods {
   }
 }
 
+/** Microtasks for which a grace period gathers callers before it takes its snapshot. */
+const GATHER = 6;
 /** Polls before a CPU is asked by mail: a short section is over sooner than a wake-up. */
 const POLLS = 200;
 

@@ -9,6 +9,7 @@
  */
 import { SoftcError } from "../error.ts";
 import { get, set } from "../doors/arena.ts";
+import { type Wasm, wasmOn } from "../doors/wasm.ts";
 
 /** Words between two things that different CPUs write. */
 export const LINE = 32;
@@ -241,6 +242,8 @@ export class Arena {
   readonly u8: Uint8Array;
   /** The same eight at a time: the fastest way to write a short frame. */
   readonly q: BigInt64Array;
+  /** Atomics that cost less, for what runs once per batch. */
+  readonly wasm: Wasm | undefined;
   /** Where each part lies. */
   readonly plan: ArenaPlan;
 
@@ -251,6 +254,7 @@ export class Arena {
     this.f = new Float64Array(memory.buffer, 0, this.plan.words >> 1);
     this.u8 = new Uint8Array(memory.buffer, 0, this.plan.words * 4);
     this.q = new BigInt64Array(memory.buffer, 0, this.plan.words >> 1);
+    this.wasm = wasmOn(memory);
   }
 
   /** Makes a new, empty arena. */

@@ -90,6 +90,7 @@ export class Pool {
   readonly mine: number;
   readonly #a: Int32Array;
   readonly #headers: number;
+  readonly #wasm: Arena["wasm"];
   readonly #counters: Counters;
   readonly #sanitizer: Sanitizer | undefined;
   readonly #cache = new Int32Array(CACHE);
@@ -102,6 +103,7 @@ export class Pool {
     this.mine = ownerWord(OWNER.cpu, cpu);
     this.#a = arena.a;
     this.#headers = arena.plan.mbuf;
+    this.#wasm = arena.wasm;
     this.#counters = counters;
     this.#sanitizer = sanitizer;
   }
@@ -271,20 +273,22 @@ export class Pool {
   #pop(stack: number): number {
     const { depot, magazines } = this.arena.plan;
     for (;;) {
-      const head = load(this.#a, depot + stack);
+      const head = load(this.#a, depot + stack, this.#wasm);
       const m = (head & 0xfff) - 1;
       if (m < 0) return -1;
-      const next = load(this.#a, magazines + m * MAGAZINE_WORDS + MAGAZINE) & 0xfff;
-      if (cas(this.#a, depot + stack, head, ((head & ~0xfff) + 0x1000) | next) === head) return m;
+      const next = load(this.#a, magazines + m * MAGAZINE_WORDS + MAGAZINE, this.#wasm) & 0xfff;
+      if (cas(this.#a, depot + stack, head, ((head & ~0xfff) + 0x1000) | next, this.#wasm) === head) return m;
     }
   }
 
   #push(stack: number, m: number): void {
     const { depot, magazines } = this.arena.plan;
     for (;;) {
-      const head = load(this.#a, depot + stack);
-      store(this.#a, magazines + m * MAGAZINE_WORDS + MAGAZINE, head & 0xfff);
-      if (cas(this.#a, depot + stack, head, ((head & ~0xfff) + 0x1000) | (m + 1)) === head) return;
+      const head = load(this.#a, depot + stack, this.#wasm);
+      store(this.#a, magazines + m * MAGAZINE_WORDS + MAGAZINE, head & 0xfff, this.#wasm);
+      if (cas(this.#a, depot + stack, head, ((head & ~0xfff) + 0x1000) | (m + 1), this.#wasm) === head) {
+        return;
+      }
     }
   }
 

@@ -16,6 +16,7 @@
  * @module
  */
 import { get, load, set, store } from "../doors/arena.ts";
+import type { Wasm } from "../doors/wasm.ts";
 import { LINE } from "./arena.ts";
 
 /** Words of a ring; entries follow. The producer's line, then the consumer's. */
@@ -35,12 +36,12 @@ export function ringInit(a: Int32Array, r: number, entries: number): void {
 }
 
 /** Room that the producer can be sure of, refreshed from the consumer when less than `n`. */
-export function ringRoom(a: Int32Array, r: number, n: number): number {
+export function ringRoom(a: Int32Array, r: number, n: number, wasm?: Wasm): number {
   const size = get(a, r + RING.mask) + 1;
   const tail = get(a, r + RING.tail);
   let room = size - ((tail - get(a, r + RING.headSeen)) | 0);
   if (room < n) {
-    const head = load(a, r + RING.head);
+    const head = load(a, r + RING.head, wasm);
     set(a, r + RING.headSeen, head);
     room = size - ((tail - head) | 0);
   }
@@ -55,8 +56,9 @@ export function ringPush(
   from: number,
   n: number,
   stamp: number,
+  wasm?: Wasm,
 ): number {
-  const room = ringRoom(a, r, n);
+  const room = ringRoom(a, r, n, wasm);
   const m = n < room ? n : room;
   if (m <= 0) return 0;
   const mask = get(a, r + RING.mask);
@@ -66,7 +68,7 @@ export function ringPush(
     a[e] = ids[from + i]!;
     a[e + 1] = stamp;
   }
-  store(a, r + RING.tail, (tail + m) | 0);
+  store(a, r + RING.tail, (tail + m) | 0, wasm);
   return m;
 }
 
@@ -74,11 +76,11 @@ export function ringPush(
  * Consumer: entries ready, by an atomic load of the producer's index when `confirm`, else the last one seen
  * first (a hint that saves an Atomic while there is more than a batch behind it).
  */
-export function ringReady(a: Int32Array, r: number, want: number): number {
+export function ringReady(a: Int32Array, r: number, want: number, wasm?: Wasm): number {
   const head = get(a, r + RING.head);
   let n = (get(a, r + RING.tailSeen) - head) | 0;
   if (n < want) {
-    const tail = load(a, r + RING.tail);
+    const tail = load(a, r + RING.tail, wasm);
     set(a, r + RING.tailSeen, tail);
     n = (tail - head) | 0;
   }
@@ -86,8 +88,8 @@ export function ringReady(a: Int32Array, r: number, want: number): number {
 }
 
 /** Whether anything waits: an atomic load, for the check before sleep. */
-export function ringWaits(a: Int32Array, r: number): boolean {
-  return load(a, r + RING.tail) !== get(a, r + RING.head);
+export function ringWaits(a: Int32Array, r: number, wasm?: Wasm): boolean {
+  return load(a, r + RING.tail, wasm) !== get(a, r + RING.head);
 }
 
 /** Entries of about now, for whoever looks on. The head is loaded first, so it is never ahead of the tail. */
@@ -108,6 +110,6 @@ export function ringPeek(a: Int32Array, r: number, ids: Int32Array, stamps: Int3
 }
 
 /** Consumer: gives `n` entries back to the producer. */
-export function ringRelease(a: Int32Array, r: number, n: number): void {
-  store(a, r + RING.head, (get(a, r + RING.head) + n) | 0);
+export function ringRelease(a: Int32Array, r: number, n: number, wasm?: Wasm): void {
+  store(a, r + RING.head, (get(a, r + RING.head) + n) | 0, wasm);
 }

@@ -57,7 +57,7 @@ export function ifInput(net: Net, index: number, b: PacketBatch): void {
   const a = arena.a;
   cpu.epoch.enter();
   try {
-    const gencnt = load(a, arena.ifnetAt(index) + IFNET.gencnt);
+    const gencnt = load(a, arena.ifnetAt(index) + IFNET.gencnt, arena.wasm);
     if ((gencnt & 1) === 0) return drop(net, index, b, DROP.detached);
     const { ids } = b;
     const headers = arena.plan.mbuf;
@@ -110,11 +110,11 @@ export function pollInput(net: Net, budget: number): number {
     const b = net.borrow(0);
     cpu.epoch.enter();
     try {
-      const n = Math.min(budget, ringReady(a, ring, budget));
+      const n = Math.min(budget, ringReady(a, ring, budget, arena.wasm));
       if (n <= 0) continue;
       ringPeek(a, ring, b.ids, net.scratch, n);
       cpu.pool.handOver(b.ids, 0, n, ownerWord(OWNER.input, cpu.id), cpu.pool.mine);
-      ringRelease(a, ring, n);
+      ringRelease(a, ring, n, arena.wasm);
       b.n = n;
       byInterface(net, b, receive);
       work += n;
@@ -172,8 +172,9 @@ function withRun(
   try {
     for (let i = from; i < to; i++) run.ids[i - from] = b.ids[i]!;
     run.n = to - from;
-    if (load(net.arena.a, net.arena.ifnetAt(index) + IFNET.gencnt) === gencnt) then(net, index, gencnt, run);
-    else drop(net, index, run, DROP.gone);
+    if (load(net.arena.a, net.arena.ifnetAt(index) + IFNET.gencnt, net.arena.wasm) === gencnt) {
+      then(net, index, gencnt, run);
+    } else drop(net, index, run, DROP.gone);
   } finally {
     net.giveBack();
   }
@@ -214,11 +215,11 @@ function steer(net: Net, index: number, gencnt: number, b: PacketBatch): void {
 function defer(net: Net, index: number, gencnt: number, b: PacketBatch, to: number): void {
   const { arena, cpu } = net;
   const ring = arena.inputRingAt(cpu.id, to);
-  const room = ringRoom(arena.a, ring, b.n);
+  const room = ringRoom(arena.a, ring, b.n, arena.wasm);
   const m = b.n < room ? b.n : room;
   if (m > 0) {
     cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));
-    ringPush(arena.a, ring, b.ids, 0, m, gencnt);
+    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);
     cpu.ring(to);
   }
   if (m < b.n) drop(net, index, b, DROP.backlog, m);

@@ -112,7 +112,7 @@ function queued(net: Net, p: AttachedIfp, at: number, b: PacketBatch, queue: num
   const home = get(a, at + IFNET.home);
   const ring = ringAt(get(a, at + IFNET.rings), get(a, at + IFNET.ringSize), cpus, queue, me);
   let done = 0;
-  if (home === me && net.cpu.hooks === 0 && !ringWaits(a, ring)) {
+  if (home === me && net.cpu.hooks === 0 && !ringWaits(a, ring, net.arena.wasm)) {
     done = transmit(net, p, b, queue);
     if (done === b.n) return done;
     block(net, p, queue);
@@ -127,12 +127,12 @@ function queued(net: Net, p: AttachedIfp, at: number, b: PacketBatch, queue: num
 function push(net: Net, p: AttachedIfp, b: PacketBatch, from: number, ring: number, home: number): number {
   const a = net.arena.a;
   const want = b.n - from;
-  const room = ringRoom(a, ring, want);
+  const room = ringRoom(a, ring, want, net.arena.wasm);
   const m = want < room ? want : room;
   if (m <= 0) return 0;
   const { pool } = net.cpu;
   pool.handOver(b.ids, from, m, pool.mine, ownerWord(OWNER.ring, p));
-  ringPush(a, ring, b.ids, from, m, net.stamps[p]!);
+  ringPush(a, ring, b.ids, from, m, net.stamps[p]!, net.arena.wasm);
   if (home !== net.cpu.id) net.cpu.ring(home);
   return m;
 }
@@ -214,12 +214,13 @@ export function consume(net: Net, q: OwnedQueue, ring: number, budget: number): 
   // A hint: a stale one costs a turn, and the check before sleep is atomic.
   if (!watched() && a[ring + RING.tail] === a[ring + RING.head]) return 0;
   const b = net.borrow(q.index, ENDED.wire);
+  const { wasm } = net.arena;
   net.cpu.epoch.enter();
   try {
-    let n = ringReady(a, ring, budget);
+    let n = ringReady(a, ring, budget, wasm);
     if (n <= 0) return 0;
     if (n > budget) n = budget;
-    const gencnt = load(a, net.arena.ifnetAt(q.index) + IFNET.gencnt);
+    const gencnt = load(a, net.arena.ifnetAt(q.index) + IFNET.gencnt, wasm);
     ringPeek(a, ring, b.ids, net.scratch, n);
     let stale = 0;
     while (stale < n && net.scratch[stale] !== gencnt) stale++;
@@ -241,7 +242,7 @@ export function consume(net: Net, q: OwnedQueue, ring: number, budget: number): 
       pool.handOver(b.ids, taken, b.n - taken, pool.mine, ownerWord(OWNER.ring, q.index));
       q.blocked = true;
     }
-    ringRelease(a, ring, stale + taken);
+    ringRelease(a, ring, stale + taken, wasm);
     return stale + taken;
   } finally {
     net.cpu.epoch.exit();

@@ -173,27 +173,32 @@ export class Frame {
     this.#words = padded;
   }
 
-  /** Writes it into new packets: in steps of eight words when it is short (a quarter of what a copy costs). */
+  /** Writes it into new packets: eight words after the other, kept at hand for all packets, when it is short. */
   fill(arena: Arena, pool: Pool, ids: Int32Array, n: number): void {
     const { a, q, u8 } = arena;
     const f = this.#words;
-    const short = this.bytes.length <= SHORT;
-    const headers = pool.headerAt(0), clusters = pool.clusterAt(0);
-    for (let i = 0; i < n; i++) {
-      const id = ids[i]!;
-      const at = clusters + id * CLUSTER + a[headers + id * MBUF.WORDS + MBUF.off]!;
-      if (!short) u8.set(this.bytes, at);
-      else {
-        for (let k = 0, w = at >> 3; k < f.length; k += STEP, w += STEP) {
-          q[w] = f[k]!;
-          q[w + 1] = f[k + 1]!;
-          q[w + 2] = f[k + 2]!;
-          q[w + 3] = f[k + 3]!;
-          q[w + 4] = f[k + 4]!;
-          q[w + 5] = f[k + 5]!;
-          q[w + 6] = f[k + 6]!;
-          q[w + 7] = f[k + 7]!;
-        }
+    const headers = pool.headerAt(0) + MBUF.off, clusters = pool.clusterAt(0);
+    if (this.bytes.length > SHORT) {
+      for (let i = 0; i < n; i++) {
+        u8.set(this.bytes, clusters + ids[i]! * CLUSTER + a[headers + ids[i]! * MBUF.WORDS]!);
+      }
+      return;
+    }
+    const words = clusters / 8;
+    for (let k = 0; k < f.length; k += STEP) {
+      const f0 = f[k]!, f1 = f[k + 1]!, f2 = f[k + 2]!, f3 = f[k + 3]!;
+      const f4 = f[k + 4]!, f5 = f[k + 5]!, f6 = f[k + 6]!, f7 = f[k + 7]!;
+      for (let i = 0; i < n; i++) {
+        const id = ids[i]!;
+        const w = words + id * (CLUSTER / 8) + (a[headers + id * MBUF.WORDS]! >> 3) + k;
+        q[w] = f0;
+        q[w + 1] = f1;
+        q[w + 2] = f2;
+        q[w + 3] = f3;
+        q[w + 4] = f4;
+        q[w + 5] = f5;
+        q[w + 6] = f6;
+        q[w + 7] = f7;
       }
     }
   }

@@ -85,7 +85,7 @@ export function ifnetByIndexAttached(s: Section, index: number): AttachedIfp | u
   const net = netOf(s);
   const at = slot(net, index);
   if (at < 0) return undefined;
-  const gencnt = load(net.arena.a, at + IFNET.gencnt);
+  const gencnt = load(net.arena.a, at + IFNET.gencnt, net.arena.wasm);
   return found(s as NetSection, net, index, at, gencnt);
 }
 
@@ -95,7 +95,7 @@ export function ifnetByHandle(s: Section, h: Handle): AttachedIfp | undefined {
   const index = handleIndex(h);
   const at = slot(net, index);
   if (at < 0) return undefined;
-  const gencnt = load(net.arena.a, at + IFNET.gencnt);
+  const gencnt = load(net.arena.a, at + IFNET.gencnt, net.arena.wasm);
   if (gencnt !== handleGencnt(h)) return undefined;
   return found(s as NetSection, net, index, at, gencnt);
 }

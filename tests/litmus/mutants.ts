@@ -105,7 +105,7 @@ function generate(text: string, site: typeof SITES[number]): Patch[] {
     }
     if (/\bstore\(/.test(text)) add(`plain ${text}`, changed(line.replace(/\bstore\(/, "set(")));
     if (/\bload\(/.test(text)) add(`plain ${text}`, changed(line.replace(/\bload\(/, "get(")));
-    const cas = /\bcas\(([^,]+), ([^,]+), (.*), ([^,]+)\) === /.exec(line);
+    const cas = /\bcas\(([^,]+), ([^,]+), (.*?), ([^,]+?)(?:, [\w.#]*wasm)?\) === /.exec(line);
     if (cas !== null) {
       // Load, compare, then store: not in one piece.
       const split = `((v: number) => (v === ${cas[3]} && store(${cas[1]}, ${cas[2]}, ${cas[4]}), v))(load(${

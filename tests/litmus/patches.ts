@@ -6,8 +6,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "no grace period waits",
     file: "core/epoch/epoch.ts",
-    find: "    if (words.length === 0) return;",
-    replace: "    if (words.length >= 0) return;",
+    find: "    if (words.length === 0) return undefined;",
+    replace: "    if (words.length >= 0) return undefined;",
     asked: ["grace", "R24"],
   },
   {
@@ -20,16 +20,16 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "late callers share the grace period that runs",
     file: "core/epoch/epoch.ts",
-    find: "    if (this.#next !== undefined) return this.#next;",
-    replace:
-      "    if (this.#next !== undefined) return this.#next;\n    if (this.#running !== undefined) return this.#running;",
+    find: "    return this.#next ??= this.#gather(this.#running);",
+    replace: "    return this.#running ?? (this.#next ??= this.#gather(this.#running));",
     asked: ["graces"],
   },
   {
     name: "a grace period waits for the first record only",
     file: "core/epoch/epoch.ts",
-    find: "      for (let i = 0; i < words.length; i++) if (!changed(i)) return false;",
-    replace: "      if (!changed(0)) return false;",
+    find:
+      "      for (let i = 0; i < words.length; i++) if (load(a, words[i]!, wasm) === seen[i]) return false;",
+    replace: "      if (load(a, words[0]!, wasm) === seen[0]) return false;",
     asked: ["graces"],
   },
   {
@@ -164,8 +164,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "deferred input does not compare gencnt",
     file: "core/net/input.ts",
-    find: "IFNET.gencnt) === gencnt) then(",
-    replace: "IFNET.gencnt) !== 0) then(",
+    find: "IFNET.gencnt, net.arena.wasm) === gencnt) {",
+    replace: "IFNET.gencnt, net.arena.wasm) !== 0) {",
     asked: ["R05"],
   },
   {
@@ -262,8 +262,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a sleeper is rung when it is awake",
     file: "core/cpu/cpu.ts",
-    find: "    if (load(this.arena.a, at + CPU.asleep) === 0) return;",
-    replace: "    if (load(this.arena.a, at + CPU.asleep) !== 0) return;",
+    find: "    if (load(this.arena.a, at + CPU.asleep, this.arena.wasm) === 0) return;",
+    replace: "    if (load(this.arena.a, at + CPU.asleep, this.arena.wasm) !== 0) return;",
     asked: ["sleep"],
   },
   {
@@ -417,9 +417,9 @@ export const PATCHES: readonly Patch[] = [
     name: "owner words are handed over after the push (raw)",
     file: "core/net/input.ts",
     find:
-      "    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n    ringPush(arena.a, ring, b.ids, 0, m, gencnt);\n",
+      "    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);\n",
     replace:
-      "    ringPush(arena.a, ring, b.ids, 0, m, gencnt);\n    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n",
+      "    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);\n    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n",
     asked: ["backlog"],
     raw: true,
   },

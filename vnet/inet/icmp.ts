@@ -19,7 +19,7 @@ import {
   scopedAt,
   wordAt,
 } from "./address.ts";
-import { at16, checksum, pseudoSum, put16, sealIpv4 } from "./checksum.ts";
+import { arenaChecksum, at16, checksum, pseudoSum, put16, sealIpv4 } from "./checksum.ts";
 import { walk } from "./extensions.ts";
 import { ETHER, header4, sealIcmp6 } from "./headers.ts";
 import { ARRIVAL, IPPROTO, NEXT } from "./layout.ts";
@@ -69,7 +69,7 @@ export function icmpInput(
   const len = ip + at16(u8, ip + 2) - body;
   if (len < 8) return st.drop(id, DROP.malformed);
   st.finish(id);
-  if (checksum(u8, body, len) !== 0) return st.drop(id, DROP.checksum);
+  if (arenaChecksum(st.net.arena, body, len) !== 0) return st.drop(id, DROP.checksum);
   switch (u8[body]!) {
     case ICMP.echo:
       // A broadcast ping is not answered (RFC 1122 3.2.2.6).
@@ -111,7 +111,7 @@ function echoReply(st: Stack, id: number, ip: number, body: number, len: number)
   sealIpv4(u8, ip);
   u8[body] = ICMP.echoReply;
   put16(u8, body + 2, 0);
-  put16(u8, body + 2, checksum(u8, body, len));
+  put16(u8, body + 2, arenaChecksum(st.net.arena, body, len));
   st.reborn();
   if (st.route(AF.inet, from, 0, 0, 0) < 0) return st.drop(id, DROP.noroute);
   send4(st, id);
@@ -210,7 +210,7 @@ export function icmp6Input(
   const len = end - body;
   if (len < 8) return st.drop(id, DROP.malformed);
   st.finish(id);
-  if (checksum(u8, body, len, pseudoSum(u8, ip + 8, 32, IPPROTO.icmp6, len)) !== 0) {
+  if (arenaChecksum(st.net.arena, body, len, pseudoSum(u8, ip + 8, 32, IPPROTO.icmp6, len)) !== 0) {
     return st.drop(id, DROP.checksum);
   }
   switch (u8[body]!) {

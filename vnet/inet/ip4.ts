@@ -11,7 +11,7 @@ import { IFT } from "../../core/net/flags.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
 import { addressAt, isMulticast, wordAt } from "./address.ts";
 import { findAddress } from "./address_list.ts";
-import { at16, checksum, pseudoSum, put16 } from "./checksum.ts";
+import { arenaChecksum, at16, checksum, pseudoSum, put16 } from "./checksum.ts";
 import { isHeard } from "./group_messages.ts";
 import { ETHER } from "./headers.ts";
 import { ICMP, icmpError, icmpInput, UNREACH } from "./icmp.ts";
@@ -130,7 +130,7 @@ function igmpInput(st: Stack, id: number, ip: number, body: number): void {
   const { u8 } = st;
   const len = ip + at16(u8, ip + 2) - body;
   if (len < 8) return st.drop(id, DROP.malformed);
-  if (checksum(u8, body, len) !== 0) return st.drop(id, DROP.checksum);
+  if (arenaChecksum(st.net.arena, body, len) !== 0) return st.drop(id, DROP.checksum);
   if (!isHeard(AF.inet, u8[body]!)) return st.delivered(id);
   controlPush(st, id, ARRIVAL.group + AF.inet);
 }
@@ -143,7 +143,7 @@ function udp4(st: Stack, id: number, ip: number, udp: number, group: boolean): v
   if (len < 8 || len > room) return st.drop(id, DROP.malformed);
   if (
     at16(u8, udp + 6) !== 0 && !st.trusted(id) &&
-    checksum(u8, udp, len, pseudoSum(u8, ip + 12, 8, IPPROTO.udp, len)) !== 0
+    arenaChecksum(st.net.arena, udp, len, pseudoSum(u8, ip + 12, 8, IPPROTO.udp, len)) !== 0
   ) {
     return st.drop(id, DROP.checksum);
   }

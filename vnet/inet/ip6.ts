@@ -8,7 +8,7 @@ import { AF } from "../../core/net/domain.ts";
 import type { AttachedIfp } from "../../core/net/section.ts";
 import { addressAt, isLinkLocal, scopedAt, wordAt } from "./address.ts";
 import { findAddress } from "./address_list.ts";
-import { at16, checksum, pseudoSum } from "./checksum.ts";
+import { arenaChecksum, at16, pseudoSum } from "./checksum.ts";
 import { PROBLEM, walk } from "./extensions.ts";
 import { ETHER } from "./headers.ts";
 import { ICMP6, icmp6Error, icmp6Input, UNREACH6 } from "./icmp.ts";
@@ -111,7 +111,8 @@ function udp6(
   if (len < 8 || len > room) return st.drop(id, DROP.malformed);
   if (
     at16(u8, udp + 6) === 0 ||
-    !st.trusted(id) && checksum(u8, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0
+    !st.trusted(id) &&
+      arenaChecksum(st.net.arena, udp, len, pseudoSum(u8, ip + 8, 32, IPPROTO.udp, len)) !== 0
   ) return st.drop(id, DROP.checksum);
   const key = socketKey(IPPROTO.udp, at16(u8, udp + 2));
   const to = scopedAt(u8, ip + 24, p);
