@@ -406,7 +406,7 @@ export type Finish = (
 ) => { json: object; text: string; amiss: boolean };
 
 /**
- * The command line over {@linkcode measure}.
+ * The command line over {@linkcode measure}, or over what measures in its place.
  *
  * @returns Exit code: 0, 1 when a case failed, 2 for wrong usage.
  */
@@ -416,6 +416,7 @@ export async function main(
   print: (text: string) => void = console.log,
   defaults: Partial<Options> = {},
   finish?: Finish,
+  measurer: typeof measure = measure,
 ): Promise<number> {
   let flags;
   try {
@@ -447,7 +448,7 @@ export async function main(
     ...flags.numbers,
   };
   const results: Result[] = [];
-  for await (const group of measure(chosen, options)) {
+  for await (const group of measurer(chosen, options)) {
     results.push(...group);
     if (!flags.json) print(`${table(group)}\n`);
   }

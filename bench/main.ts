@@ -4,6 +4,7 @@ import process from "node:process";
 import { compare, compareText, key, save } from "./baseline.ts";
 import { chart } from "./chart.ts";
 import { main } from "./harness.ts";
+import { isolated } from "./isolated.ts";
 import { suites } from "./suite.ts";
 import { ratios, ratioTable, TARGETS } from "./targets.ts";
 
@@ -34,5 +35,6 @@ process.exitCode = await main(
       amiss: changes?.some((c) => c.worse) ?? false,
     };
   },
+  isolated,
 );
 process.exit(); // a peer's thread must not keep the process

@@ -10,7 +10,7 @@ import { ifOutput } from "../core/net/output.ts";
 import { Frame } from "../core/net/pktgen.ts";
 import { ifnetByIndexAttached } from "../core/net/section.ts";
 import { ownKernel } from "../kernel/api.ts";
-import type { Ifnet, Kernel, Pktgen } from "../mod.ts";
+import { boot, type BootOptions, type Ifnet, type Kernel, type Pktgen } from "../mod.ts";
 import { type Case, nsPerOp } from "./harness.ts";
 import { peer, type PeerJob } from "./peers/process.ts";
 import type { Target } from "./targets.ts";
@@ -59,6 +59,42 @@ export async function checked(
       `${unaccounted} packets unaccounted for; leaks: ${leaks.join(", ")}`,
     );
   }
+}
+
+/** A thing that the cases of a group share: made by the first that takes it, ended when the last gives it back. */
+export class Shared<T> {
+  #made: Promise<T> | undefined;
+  #users = 0;
+
+  constructor(readonly make: () => Promise<T>, readonly end: (made: T) => Promise<void>) {}
+
+  /** Takes it. */
+  take(): Promise<T> {
+    this.#users++;
+    return this.#made ??= this.make();
+  }
+
+  /** Gives it back. */
+  async give(): Promise<void> {
+    if (--this.#users > 0) return;
+    const made = this.#made!;
+    this.#made = undefined;
+    await this.end(await made);
+  }
+}
+
+/** A kernel that the cases of a group share, as a program has one. */
+export function sharedKernel<T>(
+  options: BootOptions,
+  prepare: (kernel: Kernel) => Promise<T>,
+): Shared<[Kernel, T]> {
+  return new Shared<[Kernel, T]>(
+    async () => {
+      const kernel = await boot(options);
+      return [kernel, await prepare(kernel) as T] satisfies [Kernel, T];
+    },
+    ([kernel]) => checked(kernel),
+  );
 }
 
 /** Packets of a batch where nothing else is said. */

@@ -66,8 +66,10 @@ export const TARGETS: readonly Target[] = [
   },
   ...([
     [32, "DPDK rte_ring SP/SC", 0.5, 0.8],
-    [32, "ringbuf.js", 1.5, 2],
-    [1, "ringbuf.js", 1.5, 4],
+    [32, "ringbuf.js, 8-byte entries", 1.5, 2],
+    [1, "ringbuf.js, 8-byte entries", 1.5, 4],
+    [32, "ringbuf.js, 4-byte entries", undefined, 1.5],
+    [1, "ringbuf.js, 4-byte entries", undefined, 1.5],
     [32, "MessageChannel", 15, 30],
     [1, "MessageChannel", 10, 20],
   ] as const).map(([batch, against, hold, aim]): Target => ({
@@ -76,7 +78,7 @@ export const TARGETS: readonly Target[] = [
     case: "ring",
     against,
     sense: ">=",
-    hold,
+    ...(hold === undefined ? {} : { hold }),
     aim,
   })),
   {
@@ -100,7 +102,7 @@ export const TARGETS: readonly Target[] = [
   {
     name: "grace period p50, one busy reader",
     group: "grace period, one busy reader",
-    case: "p50",
+    case: "p50, sections of 1 packet",
     against: "ck_epoch_synchronize, p50",
     sense: "<=",
     hold: 2,
@@ -108,16 +110,16 @@ export const TARGETS: readonly Target[] = [
   },
   {
     name: "attach + detach of an interface",
-    group: "create + destroy",
-    case: "1 CPU, 64 at once",
+    group: "create + destroy, 1 CPU",
+    case: "64 at once",
     sense: ">=",
     hold: 50_000,
     aim: 150_000,
   },
   {
     name: "attach + detach of an interface",
-    group: "create + destroy",
-    case: "2 CPUs, 64 at once",
+    group: "create + destroy, 2 CPUs",
+    case: "64 at once",
     sense: ">=",
     hold: 50_000,
     aim: 150_000,

@@ -39,6 +39,7 @@ export {
   until,
   wait,
 } from "../core/doors/arena.ts";
+export type { Wasm } from "../core/doors/wasm.ts";
 export type { Clock } from "../core/doors/clock.ts";
 export type { Stepper } from "../core/doors/step.ts";
 export {

@@ -27,20 +27,21 @@ async function popper(
   start: Start,
 ): Promise<(items: Int32Array, n: number) => number> {
   if (start.kind === "softc") {
-    const { a, plan } = Arena.open(start.memory!, ARENA);
+    const { a, plan, wasm } = Arena.open(start.memory!, ARENA);
     const stamps = new Int32Array(256);
     return (items, n) => {
-      const ready = ringReady(a, plan.heap, n);
+      const ready = ringReady(a, plan.heap, n, wasm);
       const m = ready < n ? ready : n;
       if (m <= 0) return 0;
       ringPeek(a, plan.heap, items, stamps, m);
-      ringRelease(a, plan.heap, m);
+      ringRelease(a, plan.heap, m, wasm);
       return m;
     };
   }
   const Ring = await ringbuf();
   const r = new Ring(start.buffer!, Int32Array);
-  return (items, n) => r.pop(items, n);
+  const entry = start.words!;
+  return (items, n) => r.pop(items, n * entry) / entry;
 }
 
 /** One measurement after the other: sleeps in between. */

@@ -28,6 +28,8 @@ export interface Start {
   readonly gate: SharedArrayBuffer;
   readonly memory?: WebAssembly.Memory;
   readonly buffer?: SharedArrayBuffer;
+  /** Words of an entry. */
+  readonly words?: number;
   readonly port?: MessagePort;
 }
 
@@ -72,24 +74,24 @@ function consumer(start: Start, transfer: Transferable[] = []): Worker {
   return worker;
 }
 
-/** A ring from this thread to another one; M items/s. */
-export async function ring(kind: RingKind, batch: number): Promise<Sampler> {
+/** A ring from this thread to another one, entries of one or two words; M entries/s. */
+export async function ring(kind: RingKind, batch: number, entry: 1 | 2): Promise<Sampler> {
   const gate = new SharedArrayBuffer(GATE.BYTES);
   const words = new Int32Array(gate);
-  const items = new Int32Array(batch).map((_, i) => i + 1);
+  const items = new Int32Array(batch * entry).map((_, i) => i + 1);
   let push: (n: number) => number;
   let worker: Worker;
   if (kind === "softc") {
-    const { a, memory, plan } = Arena.create(ARENA);
+    const { a, memory, plan, wasm } = Arena.create(ARENA);
     ringInit(a, plan.heap, SIZE);
-    push = (n) => ringPush(a, plan.heap, items, 0, n, 1);
+    push = (n) => ringPush(a, plan.heap, items, 0, n, 1, wasm);
     worker = consumer({ kind, gate, memory });
   } else {
     const Ring = await ringbuf();
-    const buffer = new SharedArrayBuffer(8 + 4 * (SIZE + 1));
+    const buffer = new SharedArrayBuffer(8 + 4 * (entry * SIZE + 1));
     const r = new Ring(buffer, Int32Array);
-    push = (n) => r.push(items, n);
-    worker = consumer({ kind, gate, buffer });
+    push = (n) => r.push(items, n * entry) / entry;
+    worker = consumer({ kind, gate, buffer, words: entry });
   }
   return {
     sample: (ms) => {

@@ -25,18 +25,19 @@ interface Added {
   readonly owners?: boolean;
 }
 
+let only: Arena | undefined;
+
+/** One arena for every case, as a program has one. */
+function create(): Arena {
+  const arena = Arena.create({ bytes: 8 << 20, cpus: 1, ifnets: 64, vnets: 8, mbufs: 1024, debug: false });
+  poolInit(arena);
+  return arena;
+}
+
 /** One send of a batch. The flags are constant in a case; the loops over packets have none. */
 function sender(added: Added): () => void {
-  const arena = Arena.create({
-    bytes: 8 << 20,
-    cpus: 1,
-    ifnets: 64,
-    vnets: 8,
-    mbufs: 1024,
-    debug: false,
-  });
-  poolInit(arena);
-  const { a, f, plan } = arena;
+  const arena = only ??= create();
+  const { a, f, plan, wasm } = arena;
   const epoch = new Epoch(arena, 0);
   const counters = new Counters(arena, 0);
   const pool = new Pool(arena, 0, counters, undefined);
@@ -62,7 +63,7 @@ function sender(added: Added): () => void {
   };
   return () => {
     if (added.epoch === true) epoch.enter();
-    if (added.gencnt !== true || (load(a, gencnt) & 1) === 0) {
+    if (added.gencnt !== true || (load(a, gencnt, wasm) & 1) === 0) {
       if (added.owners === true) {
         pool.alloc(ids, 0, BATCH, BORN.stack, WORDS * 4);
       } else take();

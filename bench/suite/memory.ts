@@ -1,34 +1,31 @@
 /** Cases of the lower floors: epoch section, ring, mbuf pool. One thread, no kernel. @module */
 import { BORN, Counters, DROP } from "../../core/memory/counters.ts";
-import { Arena, CPU, IFNET, ringWords } from "../../core/memory/arena.ts";
+import { Arena, IFNET, ringWords } from "../../core/memory/arena.ts";
 import { load } from "../../core/doors/arena.ts";
 import { Epoch } from "../../core/epoch/epoch.ts";
 import { Pool, poolInit } from "../../core/memory/mbuf.ts";
 import { ringInit, ringPeek, ringPush, ringReady, ringRelease } from "../../core/memory/ring.ts";
-import { checksum } from "../../vnet/inet/checksum.ts";
+import { arenaChecksum, checksum } from "../../vnet/inet/checksum.ts";
 import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
 import { asyncQueue, channel, ring, transformStream } from "../peers/queues.ts";
 import { peerCase, type Suite } from "../suite.ts";
 
-const arena = (): Arena =>
-  Arena.create({
-    bytes: 8 << 20,
-    cpus: 1,
-    ifnets: 64,
-    vnets: 64,
-    mbufs: 1024,
-    debug: false,
-  });
+let only: Arena | undefined;
+
+/** One arena for every case of a thread, as a program has one. */
+function arena(): Arena {
+  if (only === undefined) {
+    only = Arena.create({ bytes: 16 << 20, cpus: 1, ifnets: 64, vnets: 64, mbufs: 4096, debug: false });
+    poolInit(only);
+  }
+  return only;
+}
+
 const LOOPS = 1000;
 const SIZE = 1024;
 
 /** A section around `loads` loads; the first one atomic when it is a look-up. */
-function epochCase(
-  name: string,
-  loads: number,
-  lookup: boolean,
-  against: string,
-): Case {
+function epochCase(name: string, loads: number, lookup: boolean, against: string): Case {
   return {
     group: "epoch",
     name,
@@ -36,28 +33,30 @@ function epochCase(
     against,
     setup: () => {
       const x = arena();
-      const { a } = x;
+      const { a, wasm } = x;
       const epoch = new Epoch(x, 0);
       const word = x.ifnetAt(1) + IFNET.gencnt;
-      let sum = 0;
-      return {
-        sample: (ms) =>
-          nsPerOp(ms, LOOPS * loads, () => {
-            for (let i = 0; i < LOOPS; i++) {
-              epoch.enter();
-              if (lookup) sum = (sum + load(a, word)) | 0;
-              else {for (let k = 0; k < loads; k++) {
-                  sum = (sum + a[word + k]!) | 0;
-                }}
-              epoch.exit();
-            }
-          }),
-        teardown: () => {
-          if (sum === -1 || a[CPU.record] === -1) {
-            throw new Error("unreachable: keeps the loop alive");
-          }
-        },
+      // Like the C peer: added up in a local, kept at the end.
+      const kept = new Int32Array(1);
+      const pairs = (): void => {
+        let sum = 0;
+        for (let i = 0; i < LOOPS; i++) {
+          epoch.enter();
+          for (let k = 0; k < loads; k++) sum = (sum + a[word + k]!) | 0;
+          epoch.exit();
+        }
+        kept[0] = sum;
       };
+      const lookups = (): void => {
+        let sum = 0;
+        for (let i = 0; i < LOOPS; i++) {
+          epoch.enter();
+          sum = (sum + load(a, word, wasm)) | 0;
+          epoch.exit();
+        }
+        kept[0] = sum;
+      };
+      return { sample: (ms) => nsPerOp(ms, LOOPS * loads, lookup ? lookups : pairs) };
     },
   };
 }
@@ -113,8 +112,9 @@ function queueCases(batch: number): Case[] {
       name: "c_spsc",
       batch,
     }),
-    js("ring", () => ring("softc", batch)),
-    js("ringbuf.js", () => ring("ringbuf.js", batch)),
+    js("ring", () => ring("softc", batch, 2)),
+    js("ringbuf.js, 8-byte entries", () => ring("ringbuf.js", batch, 2)),
+    js("ringbuf.js, 4-byte entries", () => ring("ringbuf.js", batch, 1)),
     js("MessageChannel", () => channel(batch)),
     js("TransformStream (one thread)", () => transformStream(batch), false),
     js("async-iterator queue (one thread)", () => asyncQueue(batch), false),
@@ -139,10 +139,10 @@ function ringCase(batch: number): Case {
         sample: (ms) =>
           opsPerSecond(ms, LOOPS * batch, () => {
             for (let i = 0; i < LOOPS; i++) {
-              ringPush(x.a, r, ids, 0, batch, 1);
-              const n = Math.min(batch, ringReady(x.a, r, batch));
+              ringPush(x.a, r, ids, 0, batch, 1, x.wasm);
+              const n = Math.min(batch, ringReady(x.a, r, batch, x.wasm));
               ringPeek(x.a, r, ids, stamps, n);
-              ringRelease(x.a, r, n);
+              ringRelease(x.a, r, n, x.wasm);
             }
           }) / 1e6,
       };
@@ -157,7 +157,6 @@ function poolCase(batch: number): Case {
     unit: "M mbufs/s",
     setup: () => {
       const x = arena();
-      poolInit(x);
       const pool = new Pool(x, 0, new Counters(x, 0), undefined);
       const ids = new Int32Array(batch);
       return {
@@ -173,24 +172,27 @@ function poolCase(batch: number): Case {
   };
 }
 
-function checksumCase(bytes: number): Case {
+type Sum = (x: Arena, at: number, bytes: number) => number;
+
+const SUMS: readonly [string, Sum][] = [
+  ["TypeScript", (x, at, bytes) => checksum(x.u8, at, bytes)],
+  ["WebAssembly", arenaChecksum],
+];
+
+function checksumCase(bytes: number, name: string, sum: Sum): Case {
   return {
-    group: "checksum",
-    name: `RFC 1071 over ${bytes} B`,
+    group: `checksum (RFC 1071), ${bytes} B`,
+    name,
     unit: "ns",
+    ...(name === SUMS[0]![0] ? {} : { against: SUMS[0]![0] }),
     setup: () => {
-      const { u8, plan } = arena();
-      let sum = 0;
+      const x = arena();
+      const kept = new Int32Array(1);
       return {
         sample: (ms) =>
           nsPerOp(ms, LOOPS, () => {
-            for (let i = 0; i < LOOPS; i++) {
-              sum ^= checksum(u8, plan.data * 4 + ((i & 63) << 11), bytes);
-            }
+            for (let i = 0; i < LOOPS; i++) kept[0]! ^= sum(x, x.plan.data * 4 + ((i & 63) << 11), bytes);
           }),
-        teardown: () => {
-          if (sum === -1) throw new Error("unreachable: keeps the loop alive");
-        },
       };
     },
   };
@@ -201,7 +203,7 @@ const cases: Case[] = [
   ...[1, 32].flatMap(queueCases),
   ...[1, 8, 32, 64].map(ringCase),
   ...[1, 8, 32, 64].map(poolCase),
-  ...[64, 1500].map(checksumCase),
+  ...[64, 1500].flatMap((bytes) => SUMS.map(([name, sum]) => checksumCase(bytes, name, sum))),
 ];
 
 /** The suite. */

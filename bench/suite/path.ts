@@ -10,59 +10,37 @@ import {
   vnetCreate,
 } from "../../mod.ts";
 import { type Case, opsPerSecond } from "../harness.ts";
-import { checked, frame, nsPerPacket, sender, type Suite } from "../suite.ts";
+import { checked, frame, nsPerPacket, sender, sharedKernel, type Suite } from "../suite.ts";
 
-function scaleCase(
+/** One kernel with as many as the largest case needs; each case sends through the first `n` of them. */
+function scaleCases(
   group: string,
-  name: string,
-  against: string,
-  make: (k: Kernel) => Promise<Ifnet[]>,
-): Case {
-  return {
+  unit: string,
+  sizes: number[],
+  make: (k: Kernel, n: number) => Promise<Ifnet>,
+): Case[] {
+  const on = sharedKernel({ cpus: 1 }, async (kernel) => {
+    await kernel.modules.load("softc:null");
+    const made = await Promise.all(Array.from({ length: Math.max(...sizes) }, (_, n) => make(kernel, n)));
+    await Promise.all(made.map((i) => i.up()));
+    return made;
+  });
+  const name = (n: number): string => `${n} ${unit}${n > 1 ? "s" : ""}`;
+  return sizes.map((n): Case => ({
     group,
-    name,
+    name: name(n),
     unit: "ns/packet",
-    ...(name === against ? {} : { against }),
+    ...(n === sizes[0] ? {} : { against: name(sizes[0]!) }),
     setup: async () => {
-      const kernel = await boot({ cpus: 1 });
-      await kernel.modules.load("softc:null");
-      const ifnets = await make(kernel);
-      await Promise.all(ifnets.map((i) => i.up()));
-      const send = sender(kernel, ifnets);
+      const [kernel, made] = await on.take();
+      const send = sender(kernel, made.slice(0, n));
       return {
-        sample: (ms) => nsPerPacket(ms, send, Math.max(1, 256 / ifnets.length)),
-        teardown: () => checked(kernel),
+        sample: (ms) => nsPerPacket(ms, send, Math.max(1, 256 / n)),
+        teardown: () => on.give(),
       };
     },
-  };
+  }));
 }
-
-const scaleCases: Case[] = [
-  ...[4, 256, 4096].map((n) =>
-    scaleCase(
-      "scale: a batch to each of many interfaces",
-      `${n} interfaces`,
-      "4 interfaces",
-      async (k) =>
-        (await Promise.all(
-          Array.from({ length: n }, () => ifCloneCreate(k.vnet0, "null")),
-        )).map(([i]) => i),
-    )
-  ),
-  ...[1, 64, 1024].map((n) =>
-    scaleCase(
-      "scale: a batch in each of many vnets",
-      `${n} vnet${n > 1 ? "s" : ""}`,
-      "1 vnet",
-      async (k) =>
-        (await Promise.all(Array.from({ length: n }, async (_, v) =>
-          await ifCloneCreate(await vnetCreate(k.vnet0, `v${v}`), "null"))))
-          .map(([i]) =>
-            i
-          ),
-    )
-  ),
-];
 
 /** One interface, sent through from CPU 0; what differs is how the kernel is set up. */
 function switchCase(
@@ -234,7 +212,18 @@ const lookupCase: Case = {
 };
 
 const cases: Case[] = [
-  ...scaleCases,
+  ...scaleCases(
+    "scale: a batch to each of many interfaces",
+    "interface",
+    [4, 256, 4096],
+    async (k) => (await ifCloneCreate(k.vnet0, "null"))[0],
+  ),
+  ...scaleCases(
+    "scale: a batch in each of many vnets",
+    "vnet",
+    [1, 64, 1024],
+    async (k, n) => (await ifCloneCreate(await vnetCreate(k.vnet0, `v${n}`), "null"))[0],
+  ),
   ...switchCases,
   ...inputCases,
   lookupCase,
