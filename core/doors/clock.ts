@@ -26,9 +26,16 @@ export interface TimerEntry {
   armed: boolean;
 }
 
-/** The timers of one CPU; its pump runs what is due. A binary heap on the deadline. */
+/** Entries that may be kept before what was cancelled is looked for. */
+const FEW = 64;
+
+/**
+ * The timers of one CPU; its pump runs what is due. A binary heap on the deadline. What is cancelled stays until
+ * it is due or until half of the heap may be of that kind: who arms and cancels for ever fills no memory.
+ */
 export class Timers {
   readonly #heap: TimerEntry[] = [];
+  #most = FEW;
 
   /** `onFirst` is called when a timer becomes the next one due: whoever sleeps until then must hear of it. */
   constructor(readonly clock: Clock, readonly onFirst: () => void = () => {}) {}
@@ -44,6 +51,7 @@ export class Timers {
   at(at: number, fn: () => void): TimerEntry {
     const entry = { at, fn, armed: true };
     const heap = this.#heap;
+    if (heap.length >= this.#most) this.#compact();
     let i = heap.push(entry) - 1;
     while (i > 0) {
       const up = (i - 1) >> 1;
@@ -67,6 +75,11 @@ export class Timers {
     return this.#heap[0]?.at ?? Infinity;
   }
 
+  /** Entries that are kept, cancelled ones too. */
+  get kept(): number {
+    return this.#heap.length;
+  }
+
   /** Runs what is due; true when anything ran. */
   run(): boolean {
     if (this.#heap.length === 0) return false;
@@ -85,6 +98,14 @@ export class Timers {
       ran = true;
     }
     return ran;
+  }
+
+  /** Keeps what is armed; a sorted array is a heap. */
+  #compact(): void {
+    const armed = this.#heap.filter((t) => t.armed).sort((x, y) => x.at - y.at);
+    for (let i = 0; i < armed.length; i++) this.#heap[i] = armed[i]!;
+    this.#heap.length = armed.length;
+    this.#most = Math.max(FEW, 2 * armed.length);
   }
 
   #dropCancelled(): void {

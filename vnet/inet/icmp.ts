@@ -2,7 +2,7 @@
  * ICMP (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3) and ICMPv6 (RFC 4443): echo, and errors.
  *
  * An error is never sent about an error, about a packet to a group or a broadcast (but "packet too big"),
- * about a fragment that is not the first, or to a source that is no single host. Errors are limited per CPU.
+ * about a fragment that is not the first, or to a source that is no single host. Errors of a family are limited per CPU.
  *
  * @module
  */

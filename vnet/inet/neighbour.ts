@@ -260,9 +260,9 @@ export function holdTake(
   linkOf: (id: number) => number,
   close = false,
 ): number {
-  if (!close && load(a, e + LLE.hold) === 0) return 0;
+  const now = load(a, e + LLE.hold);
+  if (now === CLOSED || (!close && now === 0)) return 0;
   const head = exchange(a, e + LLE.hold, close ? CLOSED : 0);
-  if (head === CLOSED) return 0;
   const n = head >>> COUNT_SHIFT;
   let id = (head & ID_MASK) - 1;
   for (let i = n - 1; i >= 0; i--) {

@@ -452,7 +452,7 @@ export class Stack {
 }
 
 const USED = LLE.used;
-/** ICMP errors per CPU: 1,000 per second, 100 at once. */
+/** ICMP errors of a family per CPU: 1,000 per second, 100 at once. */
 const ERROR_BURST = 100;
 const ERRORS_PER_MS = 1;
 
