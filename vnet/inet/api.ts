@@ -23,11 +23,11 @@ import {
   UNSPECIFIED,
 } from "./address.ts";
 import type { InetControl } from "./control.ts";
+import { assign } from "./assign.ts";
 import type { AddressRow, IfInet } from "./if_inet.ts";
 import { ADDR_KIND, RTF } from "./layout.ts";
 import { LEARN, ND, neighbourLearn, type NeighbourState } from "./neighbour.ts";
 import { type PingOptions, type PingResult, pingVnet } from "./ping.ts";
-import { sendArp, sendSolicitation } from "./solicit.ts";
 import { isIfnet, type UdpOptions, type UdpSocket, UdpSocketObject } from "./udp.ts";
 import { VnetInet } from "./vnet_inet.ts";
 
@@ -150,62 +150,6 @@ export async function inetAddress(i: Ifnet, cidr: string, o: AddressOptions = {}
   const results = await Promise.allSettled(pending);
   for (const r of results) if (r.status === "rejected") throw r.reason;
   return new AddressObject(inet, on, row.row!);
-}
-
-/** Adds an address, tries it when it is to be tried, then uses it. */
-async function assign(
-  inet: InetControl,
-  on: IfInet,
-  address: Address,
-  plen: number,
-  dad: boolean,
-  what: string,
-  out: { row?: AddressRow } = {},
-): Promise<void> {
-  const row = out.row = inet.addRow(on, address, plen, dad ? ADDR_KIND.tentative : ADDR_KIND.address);
-  if (dad) {
-    let duplicate = false;
-    let heard = (): void => {};
-    const conflict = new Promise<void>((resolve) => heard = resolve);
-    row.conflict = () => {
-      duplicate = true;
-      inet.control.settled = true;
-      heard();
-    };
-    const four = on.family === AF.inet;
-    // RFC 5227 1.1: three probes and a wait; RFC 4862 5.1: one solicitation and a wait.
-    for (let n = 0; n < (four ? 3 : 1) && !duplicate; n++) {
-      inet.inSection(on.vnet, (st) => {
-        const p = inet.ifp(st, on);
-        if (p === undefined) return;
-        if (four) sendArp(st, p, 1, 0, address[0]);
-        else sendSolicitation(st, p, 0, ...address);
-      });
-      const wait = inet.after(four && n === 2 ? 2000 : 1000);
-      await Promise.race([wait.done, conflict]);
-      wait.cancel();
-    }
-    row.conflict = undefined;
-    if (on.gone || !on.rows.includes(row)) {
-      throw new SoftcError("SOFTC_IF_GONE", `Cannot use ${what} on ${on.e.name}`, {
-        state: "gone",
-        wanted: "live",
-      });
-    }
-    if (duplicate) {
-      inet.removeRow(on, row);
-      throw new SoftcError("SOFTC_INET_DUPLICATE", `Cannot use ${what} on ${on.e.name}`, {
-        state: "a neighbour has it",
-        wanted: "nobody has it",
-      });
-    }
-    row.kind = ADDR_KIND.address;
-    inet.publish(on);
-    // What was said from no address is said again from one (RFC 3590).
-    if (on.family === AF.inet6 && isLinkLocal(address[0])) on.groups.announce();
-  }
-  on.vnet.addAddressRoutes(on, row);
-  inet.announce(on, row);
 }
 
 /** The addresses of an interface, IPv4 first. */
