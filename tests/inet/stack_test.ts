@@ -87,11 +87,11 @@ for (const cpus of [1, 2]) {
       assertEquals((await ping(a, "10.9.0.1")).replies[0]!.code, 1);
 
       await r1.set({ mtu: 1280 });
+      assertEquals((await ping(a, "10.2.0.2", { size: 1400 })).received, 1, "cut by the router");
       for (const to of ["10.2.0.2", "fd02::2"]) {
         const big = (await ping(a, to, { size: 1400, dontFragment: true })).replies[0]!;
         assertEquals([big.answer, big.mtu], ["too big", 1280], to);
       }
-      assertEquals((await ping(a, "10.2.0.2", { size: 1400 })).received, 1, "cut by the router");
       assertEquals((await ping(a, "10.2.0.2", { size: 60_000 })).received, 1, "cut by both");
     }));
 }

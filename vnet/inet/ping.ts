@@ -11,6 +11,7 @@ import { at16 } from "./checksum.ts";
 import { walk } from "./extensions.ts";
 import { ETHER } from "./headers.ts";
 import { ARRIVAL, IPPROTO } from "./layout.ts";
+import { takeError } from "./path_mtu.ts";
 import { echoPayload, SEND, sendDatagram } from "./send.ts";
 import { socketKey } from "./sockets.ts";
 import type { SocketRow, VnetInet } from "./vnet_inet.ts";
@@ -82,22 +83,20 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
     settle?.(x);
   };
   const take = (id: number, arrival: number): number => {
+    if (arrival === ARRIVAL.error) {
+      const { type, code, mtu, from, ttl } = takeError(v, id, family);
+      answered({ from, ttl, code, ...errorOf(family === AF.inet6, type, code, mtu) });
+      return ENDED.delivered;
+    }
     const { stack: st } = inet;
     const { u8 } = st;
     const ip = st.at(id) + ETHER;
     const six = family === AF.inet6;
     if (six) walk(u8, u8[ip + 6]!, ip + 40, ip + 6, ip + 40 + at16(u8, ip + 4), st.upper);
     const body = six ? st.upper.at : ip + (u8[ip]! & 15) * 4;
+    if (at16(u8, body + 6) !== expected) return ENDED.delivered;
     const from = formatAddress(family, addressAt(u8, ip + (six ? 8 : 12), family));
-    const ttl = u8[ip + (six ? 7 : 8)]!;
-    if (arrival === ARRIVAL.error) {
-      answered({
-        from,
-        ttl,
-        code: u8[body + 1]!,
-        ...errorOf(six, u8[body]!, u8[body + 1]!, at16(u8, body + 6)),
-      });
-    } else if (at16(u8, body + 6) === expected) answered({ from, ttl, answer: "reply", code: 0, mtu: 0 });
+    answered({ from, ttl: u8[ip + (six ? 7 : 8)]!, answer: "reply", code: 0, mtu: 0 });
     return ENDED.delivered;
   };
   const buffer = v.openBuffer(`ping from vnet ${v.vnet.name}`, take, () => 64);
@@ -135,6 +134,7 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
           broadcast: false,
           payload: echoPayload(family, ident, seq, size),
           ident: v.nextIdent(),
+          pathMtu: v.pathMtu(family, v.resolve(parsed)),
         }));
       const answer = errno === SEND.ok
         ? await new Promise<Answer>((resolve) => {

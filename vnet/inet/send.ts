@@ -37,6 +37,8 @@ export interface Datagram {
   /** The transport header, its checksum to be written, and the data. */
   readonly payload: Uint8Array;
   readonly ident: number;
+  /** Largest packet that the way was found to take. */
+  readonly pathMtu: number;
 }
 
 /** Sends a datagram in the stack's section; 0 or why not. */
@@ -52,9 +54,12 @@ export function sendDatagram(st: Stack, d: Datagram): number {
   }
   const source = d.source ?? chosen(st, d);
   if (source === undefined) return SEND.noAddress;
-  const whole = (d.family === AF.inet ? 20 : 40) + d.payload.length <= st.rMtu;
+  const mtu = Math.min(st.rMtu, d.pathMtu);
+  const whole = (d.family === AF.inet ? 20 : 40) + d.payload.length <= mtu;
+  if (!whole && d.dontFragment) return SEND.tooBig;
   const partial = seal(d, source, whole);
-  return d.family === AF.inet ? send4(st, d, source, whole, partial) : send6(st, d, source, whole, partial);
+  const send = d.family === AF.inet ? send4 : send6;
+  return send(st, d, source, whole ? Infinity : mtu, partial);
 }
 
 /** The route's source address, or one of the interface. */
@@ -83,11 +88,11 @@ function seal(d: Datagram, source: Address, whole: boolean): number {
   return -1;
 }
 
-function send4(st: Stack, d: Datagram, source: Address, whole: boolean, partial: number): number {
+/** Sends in pieces that `mtu` holds; whole when that is `Infinity`. */
+function send4(st: Stack, d: Datagram, source: Address, mtu: number, partial: number): number {
   const { u8 } = st;
   const { payload } = d;
-  if (!whole && d.dontFragment) return SEND.tooBig;
-  const piece = whole ? payload.length : (st.rMtu - 20) & ~7;
+  const piece = mtu === Infinity ? payload.length : (mtu - 20) & ~7;
   for (let at = 0; at === 0 || at < payload.length; at += piece) {
     const part = payload.subarray(at, at + piece);
     const id = st.alloc(ETHER + 20 + part.length, at === 0 ? BORN.stack : BORN.split);
@@ -105,12 +110,12 @@ function send4(st: Stack, d: Datagram, source: Address, whole: boolean, partial:
   return SEND.ok;
 }
 
-function send6(st: Stack, d: Datagram, source: Address, whole: boolean, partial: number): number {
+function send6(st: Stack, d: Datagram, source: Address, mtu: number, partial: number): number {
   const { u8 } = st;
   const { payload } = d;
-  if (!whole && d.dontFragment) return SEND.tooBig;
+  const whole = mtu === Infinity;
   const header = whole ? 40 : 48;
-  const piece = whole ? payload.length : (st.rMtu - header) & ~7;
+  const piece = whole ? payload.length : (mtu - header) & ~7;
   for (let at = 0; at === 0 || at < payload.length; at += piece) {
     const part = payload.subarray(at, at + piece);
     const id = st.alloc(ETHER + header + part.length, at === 0 ? BORN.stack : BORN.split);

@@ -35,6 +35,7 @@ import type { IfInet } from "./if_inet.ts";
 import { walk } from "./extensions.ts";
 import { ETHER } from "./headers.ts";
 import { ARRIVAL, IPPROTO } from "./layout.ts";
+import { takeError } from "./path_mtu.ts";
 import type { Whole } from "./reassembly.ts";
 import { SEND, sendDatagram, udpPayload } from "./send.ts";
 import type { SocketBuffer } from "./socket.ts";
@@ -246,6 +247,7 @@ export class UdpSocketObject implements UdpSocket {
         broadcast,
         payload: udpPayload(this.port, peer.port, data),
         ident: this.#v.nextIdent(),
+        pathMtu: this.#v.pathMtu(family, peer.address),
       });
     });
   }
@@ -348,11 +350,8 @@ export class UdpSocketObject implements UdpSocket {
     const six = this.#family === AF.inet6;
     const end = six ? ip + 40 + at16(u8, ip + 4) : ip + at16(u8, ip + 2);
     if (arrival === ARRIVAL.error) {
-      if (six) walk(u8, u8[ip + 6]!, ip + 40, ip + 6, end, st.upper);
-      const body = six ? st.upper.at : ip + (u8[ip]! & 15) * 4;
-      const mtu = at16(u8, body + 6);
-      const from = formatAddress(this.#family, addressAt(u8, ip + (six ? 8 : 12), this.#family));
-      this.error = { type: u8[body]!, code: u8[body + 1]!, mtu, from };
+      const { type, code, mtu, from } = takeError(this.#v, id, this.#family);
+      this.error = { type, code, mtu, from };
       return ENDED.delivered;
     }
     const h = net.cpu.pool.headerAt(id);

@@ -26,6 +26,7 @@ import { ETHER } from "./headers.ts";
 import { at16 } from "./checksum.ts";
 import { walk } from "./extensions.ts";
 import { ARRIVAL, RTF, SOCKET, SOCKETS, VINET } from "./layout.ts";
+import { PathMtus } from "./path_mtu.ts";
 import { Reassembly, type Whole } from "./reassembly.ts";
 import { type RouteRow, routeWords, writeRoutes } from "./routes.ts";
 import { SocketBuffer } from "./socket.ts";
@@ -59,6 +60,7 @@ export class VnetInet {
   readonly sockets: SocketRow[] = [];
   readonly buffers = new Set<SocketBuffer>();
   readonly reassembly: Reassembly;
+  readonly pathMtus = new PathMtus();
   /** Told when the vnet goes: sockets close. */
   readonly onClose = new Set<() => void>();
   closed = false;
@@ -244,6 +246,11 @@ export class VnetInet {
   /** Identification of the next datagram that may be fragmented (RFC 6864); IPv4 takes its lower half. */
   nextIdent(): number {
     return this.#ident = this.#ident + 1 >>> 0;
+  }
+
+  /** Largest packet that the way to an address was found to take. */
+  pathMtu(family: number, to: Address): number {
+    return this.pathMtus.of(family, to, this.inet.net.cpu.clock.now());
   }
 
   /** A parsed address as it stands in tables: a link-local one needs its zone, or the vnet's only interface. @throws {SoftcError} `SOFTC_INET_ARGUMENT` */

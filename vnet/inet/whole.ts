@@ -86,6 +86,7 @@ function icmp(v: VnetInet, w: Whole, b: Uint8Array): number {
       broadcast: false,
       payload: b,
       ident: v.nextIdent(),
+      pathMtu: v.pathMtu(w.family, w.source),
     }));
   return ENDED.delivered;
 }
