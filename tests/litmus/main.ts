@@ -116,13 +116,14 @@ async function visit(): Promise<boolean> {
   const began = performance.now();
   let bad = 0;
   const rows: MuseumRow[] = [];
+  const inFull = o.only !== undefined || o.show !== undefined;
   say("race legacy protocol               softc");
   for (const id of museum().filter((m) => o.only === undefined || m === o.only)) {
     const row = await runLitmus(id, limits);
     rows.push(row);
     if (!row.legacy.found || row.softc.violations > 0) bad++;
     say(line(row));
-    const full = o.only !== undefined || row.softc.violations > 0;
+    const full = inFull || row.softc.violations > 0;
     for (const [name, r] of Object.entries(row.reports)) {
       if (full) say(describe(name, r));
       else for (const w of r.warnings) say(`     warning: ${name}: ${w}`);
@@ -131,7 +132,7 @@ async function visit(): Promise<boolean> {
   for (const name of Object.keys(PARTS).filter((p) => o.only === undefined || p === o.only)) {
     const r = await explorePart(name, limits);
     if (r.violation !== undefined) bad++;
-    const full = o.only !== undefined || r.violation !== undefined;
+    const full = inFull || r.violation !== undefined;
     say(full ? describe(name, r) : `part ${name.padEnd(28)} we found none; ${coverage(r)}`);
   }
   if (o.only === undefined && !await runRaw(say)) bad++;
@@ -165,6 +166,6 @@ function line(r: MuseumRow): string {
   const s = r.softc;
   const ours = s.violations > 0
     ? `VIOLATED in ${s.violations} schedules`
-    : `none found, ${s.bound} preemptions, ${s.schedules.toLocaleString("en-US")} schedules`;
-  return `${r.id}  ${old.padEnd(28)}  ${ours.padEnd(46)}  ${r.title}`;
+    : `none found, exhaustive to ${s.bound} preemptions, ${s.schedules.toLocaleString("en-US")} schedules`;
+  return `${r.id}  ${old.padEnd(28)}  ${ours.padEnd(60)}  ${r.title}`;
 }
