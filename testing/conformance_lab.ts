@@ -16,10 +16,11 @@ import {
   type Module,
   type Pktgen,
   pktgen,
+  type PluggedDevice,
   type SoftcError,
   type Vnet,
 } from "../mod.ts";
-import { instrumented, type Journal } from "./instrument.ts";
+import { BUS, instrumented, type Journal } from "./instrument.ts";
 
 /** What the author tells of a driver. */
 export interface Subject {
@@ -58,6 +59,7 @@ export class Lab {
   /** The module as it is loaded now. */
   module!: Module;
   readonly #spec: string;
+  #places = 0;
 
   private constructor(
     kernel: Kernel,
@@ -80,7 +82,7 @@ export class Lab {
     o: BootOptions,
     body: (lab: Lab) => Promise<void>,
   ): Promise<void> {
-    const { spec, journal, forget } = instrumented(subject.url);
+    const { spec, journal, forget } = instrumented(subject.url, subject.cloner);
     const faults: SoftcError[] = [];
     const kernel = await boot({
       arena: 16 << 20,
@@ -138,6 +140,13 @@ export class Lab {
     );
     if (o.up !== false) { for (const i of made) await i.up(); }
     return made;
+  }
+
+  /** Plugs a device in that the driver takes: what {@linkcode Lab.create} makes, but it can be pulled out. */
+  plug(): Promise<PluggedDevice> {
+    const address = String(++this.#places);
+    const { options } = this.subject;
+    return this.kernel.devices.plug({ bus: BUS, address }, options === undefined ? {} : { options });
   }
 
   /** Sends `n` packets of `len` bytes in one section; 0 when the interface is not there. */

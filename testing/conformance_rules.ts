@@ -11,9 +11,13 @@ import {
   type Ifnet,
   ifVmove,
   isSoftcError,
+  type PluggedDevice,
+  type Vnet,
   vnetCreate,
   vnetDestroy,
 } from "../mod.ts";
+import { exploreDriver } from "./explore_driver.ts";
+import { formatReport } from "./report.ts";
 import { claim, failure, type Lab, turn } from "./conformance_lab.ts";
 
 /** A rule and how it is tried. */
@@ -454,7 +458,78 @@ export const CONFORMANCE_RULES: readonly ConformanceRule[] = [
       );
     },
   },
+  {
+    id: "D35",
+    text: "pulled out at any moment it goes: at each call of attach, at rest, and while it goes up, sends, " +
+      "changes, moves or detaches",
+    async run(lab) {
+      const red = await vnetCreate(lab.kernel.vnet0, "red");
+      const gone = async (d: PluggedDevice, when: string): Promise<void> => {
+        const e = await failure(lab.kernel.devices.unplug(d));
+        claim(e === undefined, `pulled out ${when}: ${e?.message}`);
+        claim(d.state === "gone", `pulled out ${when} it is ${d.state}`);
+        const [left] = lab.kernel.ifnets;
+        claim(left === undefined, `pulled out ${when}, ${left?.name} is ${left?.state}`);
+        await lab.closed();
+      };
+      const { journal } = lab;
+      const calls = journal.calls;
+      await gone(await lab.plug(), "at rest");
+      const before = used(lab);
+      for (let k = 1, last = journal.calls - calls; k <= last; k++) {
+        let pulled: Promise<void> | undefined;
+        const fn = (): void =>
+          queueMicrotask(() => pulled = lab.kernel.devices.unplug(lab.kernel.devices.list()[0]!));
+        journal.moment = { at: journal.calls + k, fn };
+        const d = await lab.plug();
+        await pulled;
+        await gone(d, `at call ${k} of attach`);
+      }
+      for (const [when, start] of Object.entries(MOMENTS)) {
+        for (let turns = 0; turns < 3; turns++) {
+          const d = await lab.plug();
+          const started = start(lab, d.ifnets[0]!, red).catch(() => {});
+          for (let n = 0; n < turns; n++) await turn();
+          await gone(d, when);
+          await started;
+        }
+      }
+      claim(used(lab) === before, `${used(lab) - before} bytes of arena more than after the first`);
+    },
+  },
+  {
+    id: "D36",
+    text: "the explorer finds nothing while it is detached or moved, exhaustive to 1 preemption",
+    async run({ subject }) {
+      const { url, cloner, options } = subject;
+      for (const r of await exploreDriver(url, { cloner, options, bound: 1 })) {
+        claim(r.violation === undefined, formatReport(r));
+      }
+    },
+  },
 ];
+
+/** What is under way when it is pulled out. */
+const MOMENTS: Readonly<Record<string, (lab: Lab, i: Ifnet, red: Vnet) => Promise<unknown>>> = {
+  "while it goes up": (_lab, i) => i.up(),
+  "while it sends": async (lab, i) => {
+    await i.up();
+    for (let n = 0; n < 4; n++) lab.send(i, 100);
+  },
+  "while it changes": async (_lab, i) => {
+    await i.up();
+    await i.set({ mtu: 600, promisc: true });
+  },
+  "while it moves": async (lab, i, red) => {
+    await i.up();
+    lab.send(i, 20);
+    await ifVmove(i, red);
+  },
+  "while it detaches": async (_lab, i) => {
+    await i.up();
+    await ifDetach(i);
+  },
+};
 
 async function sendABit(lab: Lab): Promise<void> {
   const made = await lab.create();

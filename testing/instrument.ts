@@ -5,7 +5,8 @@
  *
  * @module
  */
-import type { Driver, ModuleDef } from "../core/device/mod.ts";
+import type { DeviceId, Driver, ModuleDef } from "../core/device/mod.ts";
+import { BID } from "../core/device/probe.ts";
 
 /** A hook that was entered or left, or a call of `dev`. */
 export interface Noted {
@@ -22,6 +23,8 @@ export class Journal {
   calls = 0;
   /** The call of `dev` that throws; 0 = none. */
   failAt = 0;
+  /** Called once, at the call of `dev` with number `at`: something happens just then. */
+  moment: { readonly at: number; readonly fn: () => void } | undefined;
   /** Hooks that throw when they are entered. */
   readonly failHooks: Set<string> = new Set<string>();
   /** What the driver did against a rule that only the instrument can see. */
@@ -36,15 +39,24 @@ export class Journal {
 const journals = new Map<string, Journal>();
 let made = 0;
 
-/** Text of a module that loads the driver at `url` under a journal; forget it when done. */
-export function instrumented(url: string): { spec: string; journal: Journal; forget: () => void } {
+/** A bus on which every device is the tried driver's: so that any driver can be pulled out. */
+export const BUS = "conformance";
+
+/**
+ * Text of a module that loads the driver at `url` under a journal; forget it when done. The driver of `cloner`
+ * takes every device of {@linkcode BUS}.
+ */
+export function instrumented(
+  url: string,
+  cloner: string,
+): { spec: string; journal: Journal; forget: () => void } {
   const id = String(++made);
   const journal = new Journal();
   journals.set(id, journal);
   // The comment at its end takes what a second load appends to the URL.
   const text = `import { instrument } from ${JSON.stringify(import.meta.url)};
 import * as m from ${JSON.stringify(url)};
-export default instrument(${JSON.stringify(id)}, m.default); //`;
+export default instrument(${JSON.stringify(id)}, ${JSON.stringify(cloner)}, m.default); //`;
   return {
     spec: `data:text/javascript,${encodeURIComponent(text)}`,
     journal,
@@ -56,15 +68,27 @@ type Fn = (...args: unknown[]) => unknown;
 type Wrap = (target: object, name: string) => object;
 
 /** The same driver, module or list, noted in a journal. Called by the text of {@linkcode instrumented}. */
-export function instrument(id: string, exported: unknown): unknown {
+export function instrument(id: string, cloner: string, exported: unknown): unknown {
   const journal = journals.get(id);
   if (journal === undefined || typeof exported !== "object" || exported === null) return exported;
-  if (Array.isArray(exported)) return exported.map((d) => driver(d as Driver<never>, journal));
+  const driver = (d: Driver<never>): unknown => found(noted(d, journal), cloner);
+  if (Array.isArray(exported)) return exported.map((d) => driver(d as Driver<never>));
   if ("drivers" in exported && Array.isArray(exported.drivers)) {
     const m = exported as ModuleDef;
-    return { ...m, drivers: m.drivers.map((d) => driver(d as Driver<never>, journal)) };
+    return { ...m, drivers: m.drivers.map((d) => driver(d as Driver<never>)) };
   }
-  return driver(exported as Driver<never>, journal);
+  return driver(exported as Driver<never>);
+}
+
+/** The same driver, which takes every device of the bus. */
+function found(d: unknown, cloner: string): unknown {
+  const own = d as Driver<never> | null;
+  if (typeof own !== "object" || own?.cloner !== cloner) return d;
+  return {
+    ...own,
+    match: [...own.match ?? [], { bus: BUS }],
+    probe: (id: DeviceId) => id.bus === BUS ? BID.SPECIFIC : own.probe?.(id) ?? BID.DEFAULT,
+  };
 }
 
 const HOOKS = ["set", "canDetach", "canMove", "reassign", "stop", "destroy", "close", "transmit"] as const;
@@ -82,13 +106,21 @@ function proxy(target: object, get: (name: string | symbol) => unknown): object 
   return p;
 }
 
-function driver(d: Driver<never>, journal: Journal): unknown {
+function noted(d: Driver<never>, journal: Journal): unknown {
   if (typeof d !== "object" || d === null) return d;
   const out: Record<string, unknown> = { ...(d as object) };
   /** Instance of each softc and of each CPU's part; hidden in it, for the sanitizer puts a proxy around it. */
   const NAME = Symbol("instance");
   const nameOf = (sc: object): string => (sc as Record<symbol, string>)[NAME] ?? "?";
   const states = new Map<string, "live" | "stopped" | "destroyed">();
+
+  const counted = (call: string): void => {
+    journal.calls++;
+    if (journal.calls === journal.moment?.at) journal.moment.fn();
+    if (journal.calls === journal.failAt) {
+      throw new Error(`planted in call ${journal.calls} of dev, ${call}`);
+    }
+  };
 
   const dev: Wrap = (target, name) => {
     const methods = new Map<string | symbol, Fn>();
@@ -114,9 +146,7 @@ function driver(d: Driver<never>, journal: Journal): unknown {
           } else if (state === "stopped" && call === "ifInput") {
             journal.wrongs.push({ rule: "D25", what: `dev.ifInput of ${name} after stop` });
           }
-          if (++journal.calls === journal.failAt) {
-            throw new Error(`planted in call ${journal.calls} of dev, ${call}`);
-          }
+          counted(call);
           try {
             return (value as Fn).apply(target, args.map(own));
           } catch (e) {
@@ -139,7 +169,7 @@ function driver(d: Driver<never>, journal: Journal): unknown {
 
   const timerOf = (make: Fn, target: object, name: string): Fn => (...args) => {
     journal.notes.push({ of: name, what: "dev.timer" });
-    if (++journal.calls === journal.failAt) throw new Error(`planted in call ${journal.calls} of dev, timer`);
+    counted("timer");
     const t = make.apply(target, args) as { set(ms: number): void; cancel(): void };
     return {
       cancel: () => t.cancel(),
