@@ -44,7 +44,8 @@ export function newDriver(name: string, o: NewDriverOptions = {}): string[] {
   const fill = (text: string): string =>
     text.replace(/\b(SOFTC_(?:DRIVER|TESTING|RANGE|NPM))\b/g, (w) => values[w]!).replace(/NAME/g, name);
   const files = readdirSync(template).map((file) => ({
-    path: join(folder, file === "gitignore" ? ".gitignore" : fill(file)),
+    // npm gives a nested package.json and .gitignore a meaning: they are kept under another name.
+    path: join(folder, fill(file.replace(/^_/, ""))),
     text: fill(readFileSync(join(template, file), "utf8")),
   }));
   for (const { path } of files) {

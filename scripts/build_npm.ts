@@ -2,11 +2,12 @@
  * Builds the npm package into `npm/` with dnt: `deno task npm VERSION`. Needs JSR.
  *
  * Every export of deno.json becomes an entry point, so the two cannot drift; the worker is one of them because
- * no import reaches it. Unit tests beside the code are emitted too and run under Node.
+ * no import reaches it. The unit tests that can are emitted too and run under Node.
  *
  * @module
  */
 import { build, emptyDir, type EntryPoint } from "@deno/dnt";
+import { ASSETS, BIN, NODE_TESTS, PAGES } from "./npm_contents.ts";
 
 interface Config {
   name: string;
@@ -15,20 +16,11 @@ interface Config {
   exports: Record<string, string>;
 }
 
-const exists = (path: string): boolean => {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 Deno.chdir(new URL("..", import.meta.url));
 const config: Config = JSON.parse(Deno.readTextFileSync("deno.json"));
 
 const entryPoints: EntryPoint[] = Object.entries(config.exports).map(([name, path]) => ({ name, path }));
-entryPoints.push({ kind: "bin", name: "softc", path: "./control/cli/bin.ts" });
+entryPoints.push({ kind: "bin", ...BIN });
 
 await emptyDir("./npm");
 await build({
@@ -37,7 +29,7 @@ await build({
   scriptModule: false, // a worker's top-level await cannot be a script
   polyfills: { importMeta: false }, // import.meta.url stays as it is, or workers and drivers lose their URLs
   shims: { deno: { test: "dev" } }, // Deno.test in tests only; shipped files use no Deno.*
-  testPattern: "{core,kernel,vnet}/**/*_test.ts", // these use nothing of Deno but Deno.test (tests/repo)
+  testPattern: `{${NODE_TESTS.join(",")}}`,
   compilerOptions: {
     target: "ES2022",
     lib: ["ESNext", "DOM", "DOM.Iterable"], // DOM has Worker, ESNext has Disposable
@@ -55,12 +47,9 @@ await build({
     devDependencies: { "@types/node": "^20" },
   },
   postBuild(): void {
-    for (const file of ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"]) {
-      if (exists(file)) Deno.copyFileSync(file, `npm/${file}`);
-    }
-    if (exists("docs")) copyFolder("docs", "npm/docs");
-    // dnt copies no assets: the page's script and style lie beside the module that reads them.
-    copyFolder("control/page/assets", "npm/esm/control/page/assets");
+    for (const file of PAGES) Deno.copyFileSync(file, `npm/${file}`);
+    copyFolder("docs", "npm/docs");
+    for (const folder of ASSETS) copyFolder(folder, `npm/esm/${folder}`);
   },
 });
 

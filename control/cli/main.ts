@@ -80,5 +80,3 @@ export async function runProgram(): Promise<void> {
   });
   process.exitCode = await runCli(process.argv.slice(2));
 }
-
-if (import.meta.main) await runProgram();

@@ -40,12 +40,43 @@ const SYMBOLS = {
   inotify_init1: { parameters: ["i32"], result: "i32" },
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
-} as const satisfies Deno.ForeignLibraryInterface;
+} as const;
 
 /** `poll` again, off the thread. */
 const ASYNC = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
-} as const satisfies Deno.ForeignLibraryInterface;
+} as const;
+
+type Bytes = Uint8Array | Int32Array;
+type Result = number | bigint;
+
+/** What {@linkcode SYMBOLS} are, called. */
+interface Libc {
+  open(path: Bytes, flags: number, mode: number): Result;
+  close(fd: number): Result;
+  read(fd: number, to: Bytes, length: bigint): Result;
+  write(fd: number, from: Bytes, length: bigint): Result;
+  poll(fds: Bytes, count: bigint, ms: number): Result;
+  eventfd(start: number, flags: number): Result;
+  setns(fd: number, kind: number): Result;
+  ioctl(fd: number, request: bigint, argument: Bytes): Result;
+  inotify_init1(flags: number): Result;
+  inotify_add_watch(fd: number, path: Bytes, mask: number): Result;
+  __errno_location(): object;
+}
+
+/** What {@linkcode ASYNC} is, called. */
+interface AsyncLibc {
+  poll(fds: Bytes, count: bigint, ms: number): Promise<number>;
+}
+
+/** As much of Deno as is used: the npm build is checked without its types. */
+declare const Deno: {
+  readonly build: { readonly os: string; readonly arch: string };
+  dlopen(file: string, symbols: typeof SYMBOLS): { readonly symbols: Libc; close(): void };
+  dlopen(file: string, symbols: typeof ASYNC): { readonly symbols: AsyncLibc; close(): void };
+  readonly UnsafePointerView: new (at: object) => { getInt32(): number };
+};
 
 /** Why a call failed. */
 export class SysError extends Error {
@@ -123,20 +154,19 @@ export function openSys(): Sys {
   if (missing !== undefined) throw new Error(`Cannot call libc on ${missing}`);
   const c = Deno.dlopen("libc.so.6", SYMBOLS);
   const off = Deno.dlopen("libc.so.6", ASYNC);
-  const errno = (): number => new Deno.UnsafePointerView(c.symbols.__errno_location()!).getInt32();
+  const errno = (): number => new Deno.UnsafePointerView(c.symbols.__errno_location()).getInt32();
   // Numbers for 64-bit parameters take a slow path: BigInt is four times as quick.
-  const sized = (result: number | bigint): number => Number(result) < 0 ? -errno() : Number(result);
-  const bytes = (b: Uint8Array): Uint8Array<ArrayBuffer> => b as Uint8Array<ArrayBuffer>;
-  const path = (p: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(p + "\0");
+  const sized = (result: Result): number => Number(result) < 0 ? -errno() : Number(result);
+  const path = (p: string): Uint8Array => new TextEncoder().encode(p + "\0");
   const events = new Uint8Array(4096);
   const one = new Uint8Array(8);
   one[0] = 1;
   return {
     open: (p, flags) => sized(c.symbols.open(path(p), flags, 0)),
     close: (fd) => sized(c.symbols.close(fd)),
-    read: (fd, to) => sized(c.symbols.read(fd, bytes(to), BigInt(to.length))),
-    write: (fd, from) => sized(c.symbols.write(fd, bytes(from), BigInt(from.length))),
-    ioctl: (fd, request, argument) => sized(c.symbols.ioctl(fd, BigInt(request), bytes(argument))),
+    read: (fd, to) => sized(c.symbols.read(fd, to, BigInt(to.length))),
+    write: (fd, from) => sized(c.symbols.write(fd, from, BigInt(from.length))),
+    ioctl: (fd, request, argument) => sized(c.symbols.ioctl(fd, BigInt(request), argument)),
     eventfd: () => sized(c.symbols.eventfd(0, O.NONBLOCK | O.CLOEXEC)),
     signal: (fd) => sized(c.symbols.write(fd, one, 8n)),
     setns: (fd) => sized(c.symbols.setns(fd, CLONE_NEWNET)),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { runCli } from "../../control/mod.ts";
 import { type Json, softc, withApi, withSession } from "./helper.ts";
 
-const MAIN = new URL("../../control/cli/main.ts", import.meta.url).pathname;
+const MAIN = new URL("../../control/cli/bin.ts", import.meta.url).pathname;
 const LAB = new URL("../../examples/two-vnets.json", import.meta.url).pathname;
 
 Deno.test("a system is built, looked at and taken down by commands; --json prints one document", () =>

@@ -23,7 +23,7 @@ class Session {
     this.#file = `${folder}/mynic.ts`;
     this.#text = Deno.readTextFileSync(this.#file);
     const child = this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", `${ROOT}control/cli/main.ts`, "watch", this.#file, "--json", ...args],
+      args: ["run", "-A", `${ROOT}control/cli/bin.ts`, "watch", this.#file, "--json", ...args],
       env: { NO_COLOR: "1" },
       stdout: "piped",
       stderr: "piped",

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { readdirSync, readFileSync } from "node:fs";
+
 /** What a kernel tells about itself; empty once it has shut down. Each entry is a label for people. */
 export interface Inspection {
   /** CPUs whose worker has not ended. */
@@ -63,12 +65,13 @@ export async function assertNoLeaks(
 export function workerThreads(): string[] {
   const threads: string[] = [];
   try {
-    for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    for (const name of readdirSync("/proc/self/task")) {
       const comm = threadName(name);
       if (/^worker-\d+$/.test(comm)) threads.push(comm);
     }
   } catch (e) {
-    if (!(e instanceof Deno.errors.NotFound || e instanceof Deno.errors.NotCapable)) throw e;
+    const { name, code } = e as { name: string; code?: string };
+    if (code !== "ENOENT" && name !== "NotFound" && name !== "NotCapable") throw e;
     return unterminatedWorkers();
   }
   return threads;
@@ -76,7 +79,7 @@ export function workerThreads(): string[] {
 
 function threadName(tid: string): string {
   try {
-    return Deno.readTextFileSync(`/proc/self/task/${tid}/comm`).trim();
+    return readFileSync(`/proc/self/task/${tid}/comm`, "utf8").trim();
   } catch {
     return ""; // it ended since it was listed
   }
@@ -86,16 +89,18 @@ function threadName(tid: string): string {
 const made = new Map<Worker, string>();
 let madeSoFar = 0;
 
-globalThis.Worker = class extends Worker {
-  constructor(url: string | URL, options?: WorkerOptions) {
-    super(url, options);
-    made.set(this, `made-${++madeSoFar} ${options?.name ?? ""}`);
-  }
-  override terminate(): void {
-    made.delete(this);
-    super.terminate();
-  }
-};
+if (typeof Worker !== "undefined") { // Node has none
+  globalThis.Worker = class extends Worker {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      made.set(this, `made-${++madeSoFar} ${options?.name ?? ""}`);
+    }
+    override terminate(): void {
+      made.delete(this);
+      super.terminate();
+    }
+  };
+}
 
 /** Web workers that this thread made and did not terminate; one that closed itself still counts. */
 export function unterminatedWorkers(): string[] {

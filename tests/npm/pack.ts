@@ -4,6 +4,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { ROOT } from "../repo/tree.ts";
 
 /** The first line of `TOOL --version`; undefined when there is no such tool. */
@@ -14,6 +15,25 @@ export function version(tool: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether Node 20 or npm is missing: then says what is skipped. */
+export function nodeless(what: string): boolean {
+  const node = version("node");
+  if (Number(/^v(\d+)/.exec(node ?? "")?.[1]) >= 20 && version("npm") !== undefined) return false;
+  console.log(`skipped: ${what} needs node 20 or later (here: ${node ?? "none"}) and npm`);
+  return true;
+}
+
+let registry: boolean | undefined;
+
+/** Whether npm's registry does not answer, asked once with a deadline: then says what is skipped. */
+export function offline(what: string): boolean {
+  if (nodeless(what)) return true;
+  const args = ["view", "publint@0.3.25", "version", "--fetch-retries=0", "--fetch-timeout=10000"];
+  registry ??= new Deno.Command("npm", { args, stdout: "null", stderr: "null" }).outputSync().success;
+  if (!registry) console.log(`skipped: ${what} needs npm's registry`);
+  return !registry;
 }
 
 /** Runs a command with a deadline; its standard output. Fails with all of its output. */
@@ -46,7 +66,11 @@ export async function packed(body: (p: Packed) => Promise<void>): Promise<void> 
     const names = (await run(folder, "tar", "tzf", tarball)).trim().split("\n");
     await Deno.mkdir(app);
     await Deno.writeTextFile(`${app}/package.json`, `{ "private": true, "type": "module" }`);
-    await run(app, "npm", "install", "--prefer-offline", ...QUIET, tarball);
+    // Another package, as npm packs it: its driver is loaded by name.
+    await run(new URL("sink/", import.meta.url), "npm", "pack", "--pack-destination", folder);
+    const sink = `${folder}/softc-sink-1.0.0.tgz`;
+    await run(app, "npm", "install", "--prefer-offline", ...QUIET, tarball, sink);
+    await Deno.copyFile(`${fileURLToPath(ROOT)}/examples/quickstart.mjs`, `${app}/quickstart.mjs`);
     for (const { name } of Deno.readDirSync(new URL("app/", import.meta.url))) {
       await Deno.copyFile(new URL(`app/${name}`, import.meta.url), `${app}/${name}`);
     }

@@ -1,24 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { entries } from "../repo/tree.ts";
-import { packed, QUIET, run, version } from "./pack.ts";
-
-const node = version("node");
-const major = Number(/^v(\d+)/.exec(node ?? "")?.[1] ?? 0);
-const missing = major < 20
-  ? `node 20 or later (here: ${node ?? "none"})`
-  : version("npm") === undefined
-  ? "npm"
-  : undefined;
-if (missing !== undefined) console.log(`skipped: the packed package on Node needs ${missing}`);
-
-/** Whether npm's registry answers: asked once, with a deadline. */
-function registry(): boolean {
-  if (missing !== undefined) return false;
-  const args = ["view", "publint@0.3.25", "version", "--fetch-retries=0", "--fetch-timeout=10000"];
-  return new Deno.Command("npm", { args, stdout: "null", stderr: "null" }).outputSync().success;
-}
-const offline = !registry();
-if (offline) console.log("skipped: Node 22, Bun, tsc, publint and attw need npm's registry");
+import { nodeless, offline, packed, QUIET, run, version } from "./pack.ts";
 
 /** Checks the line that the application printed. */
 function check(stdout: string): void {
@@ -32,6 +14,15 @@ function check(stdout: string): void {
   assertEquals(result.moves, 3);
   for (const none of ["leaks", "wedged", "faults"]) assertEquals(result[none], [], lines[0]);
   assertEquals(result.left, 0, "interfaces left after the unload");
+  assertEquals(result.unplugged, ["gone", "gone"], "the device and its interface's handle");
+}
+
+/** Runs the application's programs with a runtime. */
+async function exercise(app: string, command: string, ...args: string[]): Promise<void> {
+  check(await run(app, command, ...args, "main.mjs"));
+  const out = await run(app, command, ...args, "quickstart.mjs");
+  assertEquals(out, "3 replies\n0 packets unaccounted for\n");
+  checkExplored(await run(app, command, ...args, "explore.mjs"));
 }
 
 /** Checks the line that the explorer's application printed. */
@@ -43,8 +34,8 @@ function checkExplored(stdout: string): void {
 
 Deno.test({
   name:
-    "the packed package runs on Node: two CPUs, a plugin from a file, traffic, moves, unload, the ledger closed",
-  ignore: missing !== undefined,
+    "the packed package runs on Node and Deno: two CPUs, another package's driver, moves, unplug, unload, the explorer",
+  ignore: nodeless("the packed package on Node"),
   async fn(t) {
     await packed(async ({ app, names }) => {
       await t.step("every entry is built and typed, and nothing else is in it", () => {
@@ -53,21 +44,18 @@ Deno.test({
             assert(names.includes(`package/${built}`), `${built} is not in the tarball`);
           }
         }
-        const raw = names.filter((name) => /_test\.|\.tsx?$/.test(name) && !name.endsWith(".d.ts"));
+        const raw = names.filter((name) => /_test\.|\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
+          .filter((name) => !name.startsWith("package/templates/"));
         assertEquals(raw, [], "tests or TypeScript sources in the tarball: reached by no export");
       });
-      await t.step(`on Node ${node}`, async () => check(await run(app, "node", "main.mjs")));
+      await t.step("the template of a driver is in it, whole", () => {
+        const template = [...Deno.readDirSync(new URL("../../templates/driver/", import.meta.url))];
+        for (const { name } of template) assert(names.includes(`package/templates/driver/${name}`), name);
+      });
+      await t.step(`on Node ${version("node")}`, () => exercise(app, "node"));
       await t.step(
         "on Deno, from node_modules",
-        async () => check(await run(app, Deno.execPath(), "run", "-A", "--no-lock", "main.mjs")),
-      );
-      await t.step(
-        `the explorer on Node ${node}`,
-        async () => checkExplored(await run(app, "node", "explore.mjs")),
-      );
-      await t.step(
-        "the explorer on Deno, from node_modules",
-        async () => checkExplored(await run(app, Deno.execPath(), "run", "-A", "--no-lock", "explore.mjs")),
+        () => exercise(app, Deno.execPath(), "run", "-A", "--no-lock"),
       );
     });
   },
@@ -75,14 +63,12 @@ Deno.test({
 
 Deno.test({
   name: "the packed package runs on Node 22 and Bun, and passes tsc, publint and attw",
-  ignore: offline,
+  ignore: offline("Node 22, Bun, tsc, publint and attw"),
   async fn(t) {
     await packed(async ({ app, tarball }) => {
       const npx = (...args: string[]): Promise<string> => run(app, "npx", "-y", ...args);
-      await t.step("on Node 22", async () => check(await npx("node@22", "main.mjs")));
-      await t.step("on Bun", async () => check(await npx("bun@1.4.5", "main.mjs")));
-      await t.step("the explorer on Node 22", async () => checkExplored(await npx("node@22", "explore.mjs")));
-      await t.step("the explorer on Bun", async () => checkExplored(await npx("bun@1.4.5", "explore.mjs")));
+      await t.step("on Node 22", () => exercise(app, "npx", "-y", "node@22"));
+      await t.step("on Bun", () => exercise(app, "npx", "-y", "bun@1.4.5"));
       await t.step("tsc --noEmit, nodenext, strict, libraries checked", async () => {
         await run(app, "npm", "install", ...QUIET, "typescript@5.9", "@types/node@20");
         // The entries of workers export nothing: they are imported for what they do.

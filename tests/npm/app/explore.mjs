@@ -5,7 +5,7 @@ import { explore, exploreDriver, replay } from "@softc/softc/testing";
 const lost = new URL("./lost.mjs", import.meta.url).href;
 const { violation } = await explore(lost);
 const again = await replay(lost, violation.schedule);
-const plugin = await exploreDriver(new URL("./plugin.mjs", import.meta.url), { bound: 1 });
+const plugin = await exploreDriver(import.meta.resolve("softc-sink"), { bound: 1 });
 console.log(JSON.stringify({
   found: violation.message,
   again: again.violation.message,

@@ -1,5 +1,5 @@
-// Runs the installed package: two CPUs, a plugin from a file, traffic from both, moves and an unload under traffic,
-// shutdown. Prints one line of JSON.
+// Runs the installed package: two CPUs, a driver from another package, traffic from both, moves, an unplug and an
+// unload under traffic, the same driver in a host, shutdown. Prints one line of JSON.
 import { boot, ifCloneCreate, ifVmove, pktgen, vnetCreate } from "@softc/softc";
 
 const DEADLINE = 20_000;
@@ -14,7 +14,7 @@ async function until(what, ready) {
 
 const faults = [];
 const kernel = await boot({ cpus: 2, onFault: (e) => faults.push(e.message) });
-const module = await kernel.modules.load(new URL("./plugin.mjs", import.meta.url));
+const module = await kernel.modules.load("softc-sink");
 const [a, b] = [await vnetCreate(kernel.vnet0, "a"), await vnetCreate(kernel.vnet0, "b")];
 let [sink] = await ifCloneCreate(a, "sink");
 await sink.up();
@@ -32,12 +32,23 @@ for (const to of [b, a, b]) {
   moves++;
   await until(`traffic in vnet ${to.name}`, () => busy(perCpu));
 }
+
+// Found on a bus, and pulled out while both CPUs send through it.
+const device = await kernel.devices.plug({ bus: "shelf", address: "1", kind: "sink" });
+const [plugged] = device.ifnets;
+await plugged.up();
+const wild = await pktgen({ vnet: kernel.vnet0, ifnet: plugged, frame });
+await until("traffic through the device", () => plugged.counters.opackets > 1000);
+await kernel.devices.unplug(device);
+const unplugged = [device.state, kernel.resolve(plugged.handle)];
+await wild.stop();
+
 await kernel.modules.unload(module, { mode: "drain" });
 const left = kernel.ifnets.length;
 for (const sender of senders) await sender.stop();
 
-// The same plugin in a worker of its own.
-const hosted = await kernel.modules.load(new URL("./plugin.mjs", import.meta.url), { host: {} });
+// The same package in a worker of its own.
+const hosted = await kernel.modules.load("softc-sink", { host: {} });
 const [far] = await ifCloneCreate(a, "sink");
 await far.up();
 const sender = await pktgen({ vnet: a, ifnet: far, frame });
@@ -46,5 +57,20 @@ await kernel.modules.unload(hosted, { mode: "drain" });
 await sender.stop();
 
 const { sent, unaccounted, perCpu, leaks, wedged } = await kernel.shutdown();
+
 const cpus = perCpu.length;
-console.log(JSON.stringify({ cpus, sent, unaccounted, perCpu, leaks, moves, left, wedged, faults }));
+console.log(
+  JSON.stringify({
+    cpus,
+    sent,
+    unaccounted,
+    perCpu,
+    leaks,
+    moves,
+    unplugged,
+    left,
+    wedged,
+    faults,
+    explored,
+  }),
+);

@@ -1,10 +1,12 @@
-// A driver as an application has it: one file, the package's driver face, nothing else. Sinks what is sent, on every CPU.
+// A driver as somebody else publishes it: the package's driver face, nothing else. Sinks what is sent, on every CPU;
+// made by hand, or found on a bus.
 import { defineDriver } from "@softc/softc/driver";
 
 export default defineDriver({
   name: "sink",
   api: 1,
   cloner: "sink",
+  match: [{ bus: "shelf", kind: "sink" }],
   queues: "per-cpu",
   attach(dev) {
     dev.ifnet({ type: "ether" });
