@@ -71,6 +71,5 @@ console.log(
     left,
     wedged,
     faults,
-    explored,
   }),
 );
