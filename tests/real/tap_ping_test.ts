@@ -167,6 +167,30 @@ test("MTU errors agree: need fragment, packet too big", 1, async (l) => {
   assertStringIncludes(cut, "3 received");
 });
 
+test("what Linux as a router says of the MTU is heard, and remembered", 1, async (l) => {
+  await addressed(l);
+  await l.linux("ip", "link", "add", "v0", "mtu", "1280", "type", "veth", "peer", "name", "v1");
+  await l.linux("ip", "addr", "add", "10.9.0.1/24", "dev", "v0");
+  await l.linux("ip", "addr", "add", "fd09::1/64", "dev", "v0", "nodad");
+  for (const i of ["v0", "v1"]) await l.linux("ip", "link", "set", i, "up");
+  await l.linux("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
+  for (
+    const [prefix, router, to] of [["10.9.0.0/24", "10.7.0.1", "10.9.0.2"], [
+      "fd09::/64",
+      "fd07::1",
+      "fd09::2",
+    ]] as const
+  ) {
+    inetRoute(l.kernel.vnet0, prefix, router);
+    const big = async (): Promise<unknown[]> => {
+      const [r] = (await ping(l.kernel.vnet0, to, { size: 1400, dontFragment: true })).replies;
+      return [r!.answer, r!.from, r!.mtu];
+    };
+    assertEquals(await big(), ["too big", router, 1280]);
+    assertEquals(await big(), ["not sent", undefined, 0]);
+  }
+});
+
 test("errors for what cannot be reached arrive at Linux", 1, async (l) => {
   await routed(l);
   const noRoute = await l.attempt("ping", "-c", "1", "-W", "2", "10.99.0.1");
