@@ -43,6 +43,40 @@ Deno.test("an interface is made, changed, brought up and down, moved and destroy
     assertEquals((await call("GET", "/api/module")).body, []);
   }));
 
+Deno.test("an interface whose driver refuses to come up is not made", async () => {
+  const folder = await Deno.makeTempDir();
+  const api = new URL("../../core/device/mod.ts", import.meta.url);
+  await Deno.writeTextFile(
+    `${folder}/stubborn.ts`,
+    `import { defineDriver } from "${api}";
+export default defineDriver({
+  name: "stubborn",
+  api: 1,
+  cloner: "stubborn",
+  attach(dev) {
+    dev.ifnet({ type: "ether" });
+    return {};
+  },
+  set() {
+    throw new Error("not today");
+  },
+  transmit: (_sc, batch) => batch.freeAll(),
+});
+`,
+  );
+  try {
+    await withApi({ allowModules: [`${folder}/`] }, async ({ call, kernel }) => {
+      assertEquals((await call("POST", "/api/module", { module: `${folder}/stubborn.ts` })).status, 201);
+      const r = await call("POST", "/api/if", { vnet: "vnet0", cloner: "stubborn", up: true });
+      assert(r.status >= 400, JSON.stringify(r.body));
+      assertEquals(kernel.ifnets.map((i) => i.name), []);
+      assertEquals((await call("POST", "/api/if", { vnet: "vnet0", cloner: "stubborn" })).status, 201);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("errors are problem documents with code, state, rule and fix, and no stack", () =>
   withApi({}, async ({ call, raw, server }) => {
     await call("POST", "/api/module", { module: "softc:loopback" });
