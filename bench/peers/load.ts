@@ -64,3 +64,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (line === "on") await on();
   else off();
 }
+process.exit(); // connections that are kept alive would keep the process too

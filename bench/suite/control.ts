@@ -93,6 +93,19 @@ class Setting {
     return result;
   }
 
+  /** Runs `fn` while something that has nothing to do with softc keeps the API's core busy. */
+  async busy<T>(fn: () => Promise<T>): Promise<T> {
+    if (!canPin()) throw new Skip("needs taskset");
+    const args = ["-c", "0", process.execPath, "eval", "console.log(1); for (;;);"];
+    const child = spawn("taskset", args, { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      await once(child.stdout, "data");
+      return await fn();
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }
+
   async release(): Promise<void> {
     if (--Setting.#users > 0) return;
     Setting.#shared = undefined;
@@ -163,7 +176,9 @@ export const suite: Suite = {
   cases: [
     shared(ALONE, "Mpps", (s, ms) => s.mpps(ms)),
     shared(LOADED, "Mpps", (s, ms) => s.loaded(() => s.mpps(ms)), ALONE),
-    // Of the load that the case before put on: each sample is one of its.
+    // What any work on the other core costs here: two cores share caches, memory, and what the host gives them.
+    shared("core 0 busy with a bare loop", "Mpps", (s, ms) => s.busy(() => s.mpps(ms)), ALONE),
+    // Of the load that was put on last: each sample is one of its.
     shared("p50 of its answers", "ms", (s) => Promise.resolve(s.answers.p50)),
     shared("p99 of its answers", "ms", (s) => Promise.resolve(s.answers.p99)),
     shared("answers", "requests/s", (s) => Promise.resolve(s.answers.perSecond)),

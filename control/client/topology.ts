@@ -9,11 +9,16 @@ export const drag = { active: false };
 
 /** One card for each vnet. */
 export function topology(
-  { vnets, ifnets }: Model,
+  { vnets, ifnets, links }: Model,
   rates: ReadonlyMap<string, Rate>,
   act: Act,
 ): HTMLElement[] {
   const names = vnets.map((v) => v.name);
+  // What the wires show, for those who do not see them.
+  const peers = new Map(links.flatMap(({ name, ends: [a, b] }): [string, string][] => {
+    const [x, y] = [`${a!.vnet}:${name}a`, `${b!.vnet}:${name}b`];
+    return [[x, y], [y, x]];
+  }));
   return vnets.map((v) => {
     const inside = ifnets.filter((i) => i.vnet === v.name);
     const card = el(
@@ -43,14 +48,20 @@ export function topology(
         ...inside.length === 0 ? [] : ["in/s", "out/s", "queue", "drops/s"].map((t) => el("span", {}, t)),
       ),
       ...inside.length > 0
-        ? inside.map((i) => row(i, names, rates, act))
+        ? inside.map((i) => row(i, names, peers.get(nameOf(i)), rates, act))
         : [el("p", { class: "hint" }, "empty: drop an interface here")],
     );
     return card;
   });
 }
 
-function row(i: Ifnet, vnets: readonly string[], rates: ReadonlyMap<string, Rate>, act: Act): HTMLElement {
+function row(
+  i: Ifnet,
+  vnets: readonly string[],
+  peer: string | undefined,
+  rates: ReadonlyMap<string, Rate>,
+  act: Act,
+): HTMLElement {
   const up = i.flags.includes("UP");
   const name = nameOf(i);
   const button = (label: string, why: string, fn: () => Promise<unknown>): HTMLElement =>
@@ -71,7 +82,9 @@ function row(i: Ifnet, vnets: readonly string[], rates: ReadonlyMap<string, Rate
       class: up ? "ifnet" : "ifnet down",
       draggable: "true",
       role: "group",
-      "aria-label": `interface ${name}, ${i.driver}, ${up ? "up" : "down"}, ${i.state}`,
+      "aria-label": `interface ${name}, ${i.driver}, ${up ? "up" : "down"}, ${i.state}${
+        peer === undefined ? "" : `, wired to ${peer}`
+      }`,
       "data-if": name,
       "data-handle": i.handle,
       ondragstart: (e) => {

@@ -79,6 +79,7 @@ test("it shows the system live: interfaces, wires, rates, queues, drops, books, 
   assertMatch((await page.locator("#queues-chart").getAttribute("aria-label"))!, /left:wana 5\d\d/);
   assertMatch((await page.locator("#drops-chart").getAttribute("aria-label"))!, /left:wana \d/);
   await page.locator("#wires path.emulated").first().waitFor();
+  assertStringIncludes((await row("left:wana").getAttribute("aria-label"))!, "wired to right:wanb");
   for (const reason of ["netem", "full"]) {
     await page.locator(`#ledger-rows tr.dropped:has-text("${reason}")`).waitFor();
   }
