@@ -19,12 +19,12 @@ function stored(): Stored {
   return existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) as Stored : {};
 }
 
-/** Stores the medians of this run; cases that did not run keep theirs. */
+/** Stores the medians of this run; cases that did not run, or whose threads waited for a CPU, keep theirs. */
 export function save(results: readonly Result[]): void {
   const all = stored();
   const own = all[key()] ??= {};
   for (const r of results) {
-    if (measured(r)) {
+    if (measured(r) && !r.noisy) {
       own[`${r.group}/${r.name}`] = Number(r.median.toPrecision(4));
     }
   }

@@ -26,11 +26,11 @@ export function chart(ratios: readonly Ratio[], title: string): string {
       `<rect x="${Math.min(one, end).toFixed(1)}" y="${y}" width="${
         Math.max(1, Math.abs(end - one)).toFixed(1)
       }" height="18" rx="2" fill="${times[i]! >= 1 ? "#2a7d4f" : "#b07a2a"}"/>`,
-      `<text x="${LEFT + WIDTH + 10}" y="${y + 13}">${number(times[i]!)}x</text>`,
+      `<text x="${LEFT + WIDTH + 10}" y="${y + 13}">${number(times[i]!)}x${r.noisy ? " (noisy)" : ""}</text>`,
     ];
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + 70} ${height}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + 110} ${height}" role="img">`,
     `<title>${escape(title)}</title>`,
     `<style>text { font: 12px system-ui, sans-serif; fill: #444 } @media (prefers-color-scheme: dark) { text { fill: #ccc } }</style>`,
     `<text x="10" y="20" style="font-weight: bold">${escape(title)}</text>`,
