@@ -29,11 +29,10 @@ function datagram(from: Ifnet, to: Ifnet, destination: string): Uint8Array {
   return f;
 }
 
-async function rounds(ms: number, fn: (n: number) => Promise<void>): Promise<number> {
+/** At least `least` times, however slow the machine is, and on until `ms` have passed. */
+async function rounds(least: number, ms: number, fn: (n: number) => Promise<void>): Promise<void> {
   const end = performance.now() + ms;
-  let n = 0;
-  for (; performance.now() < end; n++) await fn(n);
-  return n;
+  for (let n = 0; n < least || performance.now() < end; n++) await fn(n);
 }
 
 /** a - r - b, r a router, a's senders at full rate on every CPU to 10.2.0.2 behind it. */
@@ -64,14 +63,13 @@ async function flooded(
 for (const cpus of [1, 2]) {
   Deno.test(`routes and addresses change under forwarding (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, r0, r1, b0 }) => {
-      const n = await rounds(800, async (i) => {
+      await rounds(20, 800, async (i) => {
         const route = inetRoute(r, `10.${10 + i % 200}.0.0/16`, i % 2 === 0 ? "reject" : "10.2.0.2");
         const second = await inetAddress(r1, "10.3.0.1/24");
         if (i % 8 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
         assert(second.remove());
         assert(route.remove());
       });
-      assert(n > 20, `${n} changes`);
       assert(b0.counters.ipackets > 0 && r0.counters.ipackets > 0);
     }));
 
@@ -79,18 +77,18 @@ for (const cpus of [1, 2]) {
     flooded(cpus, async ({ r1, b0 }) => {
       await until("the neighbour", () => inetNeighbours(r1).some((n) => n.state === "reachable"));
       const b = b0.counters.ipackets;
-      const n = await rounds(500, async (i) => {
+      await rounds(20, 500, async (i) => {
         // Odd rounds: a MAC address that nobody has. A torn one would reach somebody else.
         inetNeighbour(r1, "10.2.0.2", i % 2 === 0 ? b0.toJSON().mac : "02:ff:ff:ff:ff:fe");
         await new Promise((resolve) => setTimeout(resolve, 0));
       });
-      assert(n > 20 && b0.counters.ipackets > b);
+      assert(b0.counters.ipackets > b);
     }));
 
   Deno.test(`[B49] the way out moves between vnets under forwarding: nothing leaves under the other vnet (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, b, r1, b0 }) => {
       let now = r1;
-      const n = await rounds(800, async () => {
+      await rounds(4, 800, async () => {
         now = (await ifVmove(now, b, { name: "away" })).ifnet;
         const before = b0.counters.ipackets;
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -99,26 +97,24 @@ for (const cpus of [1, 2]) {
         await inetAddress(now, "10.2.0.1/24");
         await until("traffic", () => b0.counters.ipackets > before);
       });
-      assert(n > 3, `${n} moves`);
     }));
 
   Deno.test(`[B14 B15] the way out is destroyed and made again under forwarding (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, b, b0 }) => {
       await ifCloneDestroy(b0);
-      const n = await rounds(800, async () => {
+      await rounds(4, 800, async () => {
         const [x, y] = await link(b, r);
         await inetAddress(x, "10.2.0.2/24");
         await inetAddress(y, "10.2.0.1/24");
         await until("traffic", () => x.counters.ipackets > 0);
         await ifCloneDestroy(y);
       });
-      assert(n > 3, `${n} times`);
     }));
 
   Deno.test(`sockets open and close under traffic (${cpus} CPU)`, () =>
     flooded(cpus, async ({ b }) => {
       let got = 0;
-      await rounds(500, async () => {
+      await rounds(1, 500, async () => {
         const s = udpOpen(b, { port: 7, buffer: 64 });
         if (await s.receive(20) !== undefined) got++;
         s.close();
@@ -128,7 +124,7 @@ for (const cpus of [1, 2]) {
 
   Deno.test(`holding, resolving and giving up on every CPU at once (${cpus} CPU)`, () =>
     flooded(cpus, async ({ r, r1, b0 }) => {
-      await rounds(600, async (i) => {
+      await rounds(1, 600, async (i) => {
         // The neighbour is forgotten with its interface's data, and asked for again by whoever is first.
         const [x, y] = await ifCloneCreate(r, "epair", { name: "spare" }) as [Ifnet, Ifnet];
         await x.up();
