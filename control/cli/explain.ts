@@ -13,6 +13,7 @@ import {
   TRANSITIONS,
 } from "../../mod.ts";
 import { Client } from "./client.ts";
+import { layers } from "./layers.ts";
 import { type Commands, type Context, EXIT } from "./command.ts";
 
 /** What there is to say of a word: an error code, a drop reason or a state. */
@@ -92,6 +93,12 @@ async function checks(x: Context): Promise<Check[]> {
       );
       return `${h.cpus} CPUs, up ${h.uptimeSeconds} s`;
     }, true),
+    // What is missing here is no fault: it is said, with the reason.
+    ...layers().map(({ name, missing }) => ({
+      name,
+      ok: true,
+      found: missing === undefined ? "yes" : `no: ${missing}`,
+    })),
   ];
 }
 

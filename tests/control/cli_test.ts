@@ -225,3 +225,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await Deno.remove(folder, { recursive: true });
   });
 }
+
+Deno.test("doctor tells which features and layers of tests run here, and why the rest does not", async () => {
+  const { out } = await softc("doctor", "--json", "--session", "/nonexistent/x");
+  const rows: { name: string; ok: boolean; found: string }[] = JSON.parse(out);
+  const optional = rows.filter((r) => /^(feature|tests): /.test(r.name));
+  assert(optional.length >= 8, out);
+  for (const r of optional) assertMatch(r.found, /^(yes|no: .+)$/, r.name);
+  assertEquals(optional.find((r) => r.name === "tests: deno task test")?.found, "yes");
+});
