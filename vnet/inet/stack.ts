@@ -14,6 +14,7 @@ import { completeCsum, CSUM, isPartial } from "../../core/memory/csum.ts";
 import { OWNER, ownerWord } from "../../core/memory/mbuf.ts";
 import { AF, afdata } from "../../core/net/domain.ts";
 import { IFCAP, IFT } from "../../core/net/flags.ts";
+import { flowHash } from "../../core/net/flow.ts";
 import { makeHandle } from "../../core/net/handle.ts";
 import type { Net } from "../../core/net/net.ts";
 import { ifOutput } from "../../core/net/output.ts";
@@ -69,7 +70,10 @@ export class Stack {
   readonly #view = new NeighbourView();
   #resolved = false;
   #out!: PacketBatch;
+  /** Where the batch that is being gathered goes: an interface, how many queues it chooses from, and the flow. */
   #outIf = 0;
+  #outQueues = 0;
+  #outFlow = 0;
   readonly #one = new Int32Array(1);
   /** What the last walk through extension headers found. */
   readonly upper = new Upper();
@@ -93,6 +97,7 @@ export class Stack {
     this.#family = -1;
     this.#out = this.net.borrow(0);
     this.#outIf = 0;
+    this.#outQueues = 0;
   }
 
   /** Sends what is gathered. Before the section ends. */
@@ -104,7 +109,7 @@ export class Stack {
   /** Sends the batch that is being gathered. */
   flush(): void {
     const out = this.#out;
-    if (out.n > 0) ifOutput(this.s, this.#outIf as AttachedIfp, out, 0);
+    if (out.n > 0) ifOutput(this.s, this.#outIf as AttachedIfp, out, this.#outFlow);
     out.reset(0, DROP.driver, "freeAll");
   }
 
@@ -293,12 +298,19 @@ export class Stack {
     return (this.rFlags & RTF.local) === 0 && (get(this.a, slot + IFNET.caps) & IFCAP.txcsum) !== 0;
   }
 
-  /** Adds a framed packet to the batch for an interface that was looked up in this section. */
+  /** Adds a framed packet to the batch for an interface that was looked up in this section, and one of its queues. */
   send(id: number, p: AttachedIfp): void {
     const out = this.#out;
     if (this.#outIf !== p || out.n === BATCH_MAX) {
       this.flush();
       this.#outIf = p;
+      this.#outQueues = get(this.a, this.net.arena.ifnetAt(p) + IFNET.queues);
+      this.#outFlow = 0;
+    }
+    if (this.#outQueues > 1) {
+      const flow = flowHash(this.net.arena, id) % this.#outQueues;
+      if (flow !== this.#outFlow) this.flush();
+      this.#outFlow = flow;
     }
     out.ids[out.n++] = id;
   }
