@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Batch, Dev, Driver, Fields, Shared } from "../../core/device/mod.ts";
+import type { Batch, Dev, Driver, Fields, Peer, Shared } from "../../core/device/mod.ts";
 import { View } from "./view.ts";
 
 /** What becomes of a packet: it goes on, is lost, or the layer took it (`batch.take`) and ends it itself. */
@@ -11,9 +11,9 @@ export type Verdict = "pass" | "lose" | "taken";
 
 /** What a layer works with, on one CPU. */
 export interface LayerContext {
-  /** The instance's own `dev`. */
+  /** The `dev` of the instance whose packets they are: of a pair, the sender's, both ways. */
   readonly dev: Dev;
-  /** Hands packets up, past the layers: what a layer held back. */
+  /** Hands packets on, past the layers: up, or to the peer that receives them. What a layer held back. */
   input(b: Batch): void;
 }
 
@@ -23,7 +23,7 @@ export interface Layer {
   admit?(batch: Batch, queue: number): number;
   /** A packet is about to be sent. */
   sent?(batch: Batch, i: number): Exclude<Verdict, "taken">;
-  /** A packet was received. */
+  /** A packet was received; one for a peer is seen on the sender's CPU, before the peer has it. */
   received?(batch: Batch, i: number): Verdict;
   /** A hook of the driver begins; a throw is the hook's. */
   hook?(name: string): void;
@@ -35,7 +35,7 @@ export interface Layer {
 export interface Middleware {
   /** For people. */
   readonly name: string;
-  /** Makes this CPU's part. */
+  /** Makes this CPU's part, and one more for each peer: what that one receives. */
   open(ctx: LayerContext): Layer;
 }
 
@@ -51,12 +51,21 @@ class Stack {
   readonly dev: Dev<never, Fields>;
   /** What the driver gets for `dev`. */
   readonly face: Dev<never, Fields>;
+  /** Layers on the way to each peer. A packet stays its sender's until the peer has it, so they are the sender's too. */
+  readonly #toward: readonly (readonly Layer[])[];
 
   constructor(dev: Dev<never, Fields>, middleware: readonly Middleware[]) {
     this.dev = dev;
-    const ctx: LayerContext = { dev, input: (b) => dev.ifInput(b) };
-    this.layers = middleware.map((m) => m.open(ctx));
-    this.face = faceOf(dev, (b) => this.#receive(b));
+    const open = (input: (b: Batch) => void): Layer[] => middleware.map((m) => m.open({ dev, input }));
+    const up = (b: Batch): void => dev.ifInput(b);
+    this.layers = open(up);
+    const ways = dev.peers.map((p) => (b: Batch): void => p.ifInput(b));
+    this.#toward = ways.map(open);
+    this.face = faceOf(
+      dev,
+      (b) => this.#receive(this.layers, b, up),
+      ways.map((way, k) => ({ ifInput: (b) => this.#receive(this.#toward[k]!, b, way) })),
+    );
   }
 
   hook(name: string): void {
@@ -64,7 +73,7 @@ class Stack {
   }
 
   stop(): void {
-    for (const l of this.layers) l.stop?.();
+    for (const l of [...this.layers, ...this.#toward.flat()]) l.stop?.();
   }
 
   /** Offers to the driver what every layer admits and none loses; answers what went from the front of `batch`. */
@@ -90,24 +99,25 @@ class Stack {
     return end;
   }
 
-  #receive(b: Batch): void {
-    for (const l of this.layers) {
+  #receive(layers: readonly Layer[], batch: Batch, input: (b: Batch) => void): void {
+    const b = View.whole(batch);
+    for (const l of layers) {
       if (l.received === undefined) continue;
       for (let i = 0; i < b.length; i++) {
         if (b.len(i) > 0 && l.received(b, i) === "lose") this.dev.free(b.take(i));
       }
     }
-    this.dev.ifInput(b);
+    input(b);
   }
 }
 
-/** `dev` as the driver sees it: received packets go through the layers, views become batches again. */
-function faceOf(dev: Dev<never, Fields>, receive: (b: Batch) => void): Dev<never, Fields> {
-  const peers = dev.peers.map((p) => ({ ifInput: (b: Batch): void => p.ifInput(View.whole(b)) }));
-  const own: Readonly<Record<string, unknown>> = {
-    peers,
-    ifInput: (b: Batch): void => receive(View.whole(b)),
-  };
+/** `dev` as the driver sees it: what it or a peer receives goes through the layers. */
+function faceOf(
+  dev: Dev<never, Fields>,
+  ifInput: (b: Batch) => void,
+  peers: readonly Peer[],
+): Dev<never, Fields> {
+  const own: Readonly<Record<string, unknown>> = { peers, ifInput };
   const bound = new Map<string | symbol, unknown>();
   return new Proxy(dev, {
     get(target, key) {

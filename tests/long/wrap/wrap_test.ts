@@ -15,6 +15,7 @@ for (
     ["home", "trace", "loss", "refuse"],
     ["home", "slow"],
     ["lo", "late", "loss"],
+    ["epair", "late", "loss"],
   ] as const
 ) {
   Deno.test(`${of} in ${layers.join(", ")} keeps every rule that it keeps alone`, async () => {
