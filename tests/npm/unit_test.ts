@@ -23,7 +23,7 @@ Deno.test({
         "tests/npm/deno_test_on_node.ts",
         ...NODE_TESTS,
         "kernel/worker.ts",
-        "drivers/loopback.ts",
+        ...Object.values(entries()).filter((path) => path.startsWith("drivers/")),
       ];
       const compilerOptions = {
         module: "esnext",
