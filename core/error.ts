@@ -172,7 +172,10 @@ export const CODES = {
   SOFTC_LAB_FILE: { errno: "ENOENT", fix: "give the path of a lab file that can be read" },
   SOFTC_LAB_APPLY: { fix: "look at the cause; every step that was done is undone" },
   SOFTC_LAB_BUSY: { errno: "EBUSY", fix: "wait until the apply under way has ended" },
-  SOFTC_API_INPUT: { errno: "EINVAL", fix: "send what /openapi.json describes" },
+  SOFTC_API_INPUT: {
+    errno: "EINVAL",
+    fix: "give what is wanted; for the HTTP API, /openapi.json describes it",
+  },
   SOFTC_API_TOKEN: { errno: "EPERM", fix: "send the token that start printed: Authorization: Bearer TOKEN" },
   SOFTC_API_HOST: {
     errno: "EPERM",
@@ -240,11 +243,11 @@ export class SoftcError extends Error {
   /** Makes an error; `what` states what failed, with the name of the thing, without a final period. */
   constructor(code: Code, what: string, detail: ErrorDetail = {}) {
     const row: CodeRow = CODES[code];
-    const states = detail.state === undefined
-      ? ""
-      : detail.wanted === undefined
-      ? ` (state "${detail.state}")`
-      : ` (state "${detail.state}", wanted "${detail.wanted}")`;
+    const said = [
+      ...(detail.state === undefined ? [] : [`state "${detail.state}"`]),
+      ...(detail.wanted === undefined ? [] : [`wanted "${detail.wanted}"`]),
+    ].join(", ");
+    const states = said === "" ? "" : ` (${said})`;
     const rule = row.rule === undefined ? "" : `; rule ${row.rule}`;
     const fix = detail.fix ?? row.fix;
     super(

@@ -47,7 +47,13 @@ const BUILTIN = {
 function builtin(spec: string): string | undefined {
   const m = /^softc:([a-z][a-z0-9/-]*)$/.exec(spec);
   const path = BUILTIN[m?.[1] as keyof typeof BUILTIN];
-  if (path === undefined) return undefined;
+  if (path === undefined) {
+    if (!spec.startsWith("softc:")) return undefined;
+    throw new SoftcError("SOFTC_MODULE_LOAD", `Cannot find the built-in driver "${spec}"`, {
+      wanted: Object.keys(BUILTIN).map((name) => `softc:${name}`).join(", "),
+      fix: "name a driver that comes with softc, or pass a driver's URL, path or package name",
+    });
+  }
   const extension = new URL(import.meta.url).pathname.endsWith(".ts") ? ".ts" : ".js";
   return new URL(`../drivers/${path}${extension}`, import.meta.url).href;
 }

@@ -289,3 +289,10 @@ Deno.test("a transmit hook that throws or counts wrong takes down its own instan
     });
   }
 });
+
+Deno.test("a message says the wanted state when there is no other to say", () => {
+  const e = new SoftcError("SOFTC_BOOT_ARGUMENT", "Cannot boot with cpus 0", {
+    wanted: "a whole number from 1",
+  });
+  assertMatch(e.message, /^Cannot boot with cpus 0 \(wanted "a whole number from 1"\) \[SOFTC_BOOT_ARGUMENT/);
+});

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { SoftcError } from "../../core/error.ts";
 import { resolveModule } from "../../kernel/resolve.ts";
@@ -40,6 +40,12 @@ Deno.test("resolveModule() finds a package of the application, one that offers i
       }
     },
   );
+});
+
+Deno.test("resolveModule() names the built-in drivers when asked for one that is none", () => {
+  const e = assertThrows(() => resolveModule("softc:epiar"), SoftcError);
+  assertEquals(e.code, "SOFTC_MODULE_LOAD");
+  assert(e.message.includes('wanted "softc:loopback, softc:null, softc:epair'), e.message);
 });
 
 Deno.test("resolveModule() leaves URLs alone, and takes paths from the application's folder", () => {
