@@ -112,6 +112,14 @@ export function makeDevices(tree: DeviceTree, host: DevicesHost): Devices {
       wanted: "what plug() or list() gave",
     });
   };
+  const on = async (
+    what: string,
+    d: PluggedDevice,
+    fn: (node: DeviceNode) => Promise<void>,
+  ): Promise<void> => {
+    const node = own(d);
+    await host.structural(`${what} ${node.name}`, () => fn(node));
+  };
   return {
     plug: (id, o = {}) =>
       host.structural(`plug in ${id.bus}:${id.address}`, async () => {
@@ -125,9 +133,9 @@ export function makeDevices(tree: DeviceTree, host: DevicesHost): Devices {
         }
         return face(await tree.plug(id, { ...rest, vnet, parent: device as Device | undefined }));
       }),
-    unplug: (d) => host.structural(`unplug ${d.name}`, () => tree.unplug(own(d))),
-    detach: (d) => host.structural(`detach ${d.name}`, () => tree.detach(own(d))),
-    attach: (d) => host.structural(`attach ${d.name}`, () => tree.attach(own(d))),
+    unplug: (d) => on("unplug", d, (node) => tree.unplug(node)),
+    detach: (d) => on("detach", d, (node) => tree.detach(node)),
+    attach: (d) => on("attach", d, (node) => tree.attach(node)),
     explain: (d) => tree.explain(own(d)),
     list: () => tree.all().map(face),
   };

@@ -47,9 +47,11 @@ export {
   ConformanceError,
   type ConformanceOptions,
   type ConformanceRule,
+  type DeviceMaker,
+  type TestDevice,
   tryRule,
-} from "./conformance.ts";
-export { CONFORMANCE_RULES } from "./conformance_rules.ts";
+} from "./conformance/conformance.ts";
+export { CONFORMANCE_RULES } from "./conformance/rules.ts";
 export {
   type DriverWatch,
   type GenerationLeft,

@@ -25,7 +25,7 @@ import {
   type ShutdownReport,
   SoftcError,
 } from "../mod.ts";
-import { frameOf } from "./conformance_lab.ts";
+import { frameOf } from "./conformance/lab.ts";
 import { SourceFiles, type SourceLine } from "./watch_source.ts";
 
 /** What is left of a generation that was replaced: all zero, or something holds on. */

@@ -61,9 +61,11 @@ export class PacketBuffers implements Buffers {
       const b = this.dev.alloc(32);
       for (let i = b.length - 1; i >= 0; i--) this.#spare.push(b.take(i));
     }
-    const m = this.#spare.pop();
+    const m = this.#spare.at(-1);
     if (m === undefined) return false;
+    // First what may throw: until then it is a spare one.
     this.at = this.dev.address(m) - HEADER.BYTES;
+    this.#spare.pop();
     this.size = Math.min(this.rxSize, ROOM) + HEADER.BYTES;
     this.cookie = m;
     return true;

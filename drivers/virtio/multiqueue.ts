@@ -52,7 +52,11 @@ class CpuPair {
       dev.log.warn(why);
       this.#t.needsReset();
     }, () => this.#follow());
-    this.#start();
+    const phase = this.#phase;
+    // Not in `open`: were it to throw half-way, nobody would take back what the device has by then; `close` does.
+    dev.interrupt(() => {
+      if (this.#phase === phase) this.#start();
+    }).ring();
   }
 
   /** Follows the home CPU: odd phases end, even ones begin. False when there is nothing else to do now. */

@@ -42,6 +42,15 @@ function gate(): { promise: Promise<void>; open: () => void } {
   return { promise, open };
 }
 
+Deno.test("what is no plugged device is refused by name", () =>
+  withKernel(async (k) => {
+    for (const none of [undefined, null, {}] as unknown as PluggedDevice[]) {
+      for (const call of ["unplug", "detach", "attach"] as const) {
+        await assertRejects(() => k.devices[call](none), Error, "SOFTC_DEV_GONE");
+      }
+    }
+  }));
+
 Deno.test("[B57] the highest bid of the matching drivers wins, and explain() says why", () =>
   withKernel(async (k) => {
     await k.modules.load(NICS);

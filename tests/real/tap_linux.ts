@@ -18,6 +18,11 @@ import { type Output, run, runs } from "./run.ts";
 
 /** Why a test against Linux cannot run here; `undefined` when it can. */
 export function missing(...tools: (readonly string[])[]): string | undefined {
+  return tapMissing(["tshark", "--version"], ...tools);
+}
+
+/** Why there can be no TAP device in a namespace here; `undefined` when there can. */
+export function tapMissing(...tools: (readonly string[])[]): string | undefined {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "it needs Linux on x86_64";
   if (Deno.uid() !== 0) return "it needs root";
   try {
@@ -25,7 +30,7 @@ export function missing(...tools: (readonly string[])[]): string | undefined {
   } catch {
     return "it needs /dev/net/tun";
   }
-  for (const tool of [["ip", "-V"], ["tshark", "--version"], ...tools]) {
+  for (const tool of [["ip", "-V"], ...tools]) {
     if (!runs(tool)) return `it needs ${tool[0]}`;
   }
   const name = `softc-probe-${Deno.pid}`;

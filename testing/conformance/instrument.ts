@@ -1,12 +1,13 @@
 /**
  * A driver seen from outside: every hook and every call of `dev` is noted, and one of them can be made to fail.
  *
+ * Only the driver of the cloner is noted, not what else its module has: that may be the other side of its device.
  * Works on CPU 0 alone: the journal is an object of this thread. On another CPU the driver is as it was.
  *
  * @module
  */
-import type { DeviceId, Driver, ModuleDef } from "../core/device/mod.ts";
-import { BID } from "../core/device/probe.ts";
+import type { DeviceId, Driver, ModuleDef } from "../../core/device/mod.ts";
+import { BID } from "../../core/device/probe.ts";
 
 /** A hook that was entered or left, or a call of `dev`. */
 export interface Noted {
@@ -25,7 +26,7 @@ export class Journal {
   failAt = 0;
   /** Called once, at the call of `dev` with number `at`: something happens just then. */
   moment: { readonly at: number; readonly fn: () => void } | undefined;
-  /** Hooks that throw when they are entered. */
+  /** Hooks that throw: on entry, or when their work is done where that is what ends the instance. */
   readonly failHooks: Set<string> = new Set<string>();
   /** What the driver did against a rule that only the instrument can see. */
   readonly wrongs: { readonly rule: string; readonly what: string }[] = [];
@@ -71,7 +72,7 @@ type Wrap = (target: object, name: string) => object;
 export function instrument(id: string, cloner: string, exported: unknown): unknown {
   const journal = journals.get(id);
   if (journal === undefined || typeof exported !== "object" || exported === null) return exported;
-  const driver = (d: Driver<never>): unknown => found(noted(d, journal), cloner);
+  const driver = (d: Driver<never>): unknown => d?.cloner === cloner ? found(noted(d, journal)) : d;
   if (Array.isArray(exported)) return exported.map((d) => driver(d as Driver<never>));
   if ("drivers" in exported && Array.isArray(exported.drivers)) {
     const m = exported as ModuleDef;
@@ -81,9 +82,7 @@ export function instrument(id: string, cloner: string, exported: unknown): unkno
 }
 
 /** The same driver, which takes every device of the bus. */
-function found(d: unknown, cloner: string): unknown {
-  const own = d as Driver<never> | null;
-  if (typeof own !== "object" || own?.cloner !== cloner) return d;
+function found(own: Driver<never>): Driver<never> {
   return {
     ...own,
     match: [...own.match ?? [], { bus: BUS }],
@@ -92,6 +91,20 @@ function found(d: unknown, cloner: string): unknown {
 }
 
 const HOOKS = ["set", "canDetach", "canMove", "reassign", "stop", "destroy", "close", "transmit"] as const;
+
+/** Hooks that do what nobody else can do for them: had they done nothing, a device would keep what it was given. */
+const ENDING: ReadonlySet<string> = new Set(["stop", "close", "destroy"]);
+
+const PLANTED = "PlantedError";
+
+function planted(where: string): Error {
+  return Object.assign(new Error(`planted in ${where}`), { name: PLANTED });
+}
+
+/** Whether an error is one that the journal threw, or comes of one. */
+export function isPlanted(e: unknown): boolean {
+  return e instanceof Error && (e.name === PLANTED || isPlanted(e.cause));
+}
 
 /** What is passed to core must be core's own object: proxies are taken off. */
 const behind = new WeakMap<object, object>();
@@ -106,8 +119,7 @@ function proxy(target: object, get: (name: string | symbol) => unknown): object 
   return p;
 }
 
-function noted(d: Driver<never>, journal: Journal): unknown {
-  if (typeof d !== "object" || d === null) return d;
+function noted(d: Driver<never>, journal: Journal): Driver<never> {
   const out: Record<string, unknown> = { ...(d as object) };
   /** Instance of each softc and of each CPU's part; hidden in it, for the sanitizer puts a proxy around it. */
   const NAME = Symbol("instance");
@@ -118,7 +130,7 @@ function noted(d: Driver<never>, journal: Journal): unknown {
     journal.calls++;
     if (journal.calls === journal.moment?.at) journal.moment.fn();
     if (journal.calls === journal.failAt) {
-      throw new Error(`planted in call ${journal.calls} of dev, ${call}`);
+      throw planted(`call ${journal.calls} of dev, ${call}`);
     }
   };
 
@@ -190,10 +202,12 @@ function noted(d: Driver<never>, journal: Journal): unknown {
     if (hook === "stop") states.set(name, "stopped");
     if (hook === "destroy") states.set(name, "destroyed");
     if (state === "destroyed") journal.wrongs.push({ rule: "D22", what: `${hook} of ${name} after destroy` });
-    if (journal.failHooks.has(hook)) throw new Error(`planted in ${hook}`);
+    if (journal.failHooks.has(hook) && !ENDING.has(hook)) throw planted(hook);
   };
-  const leave = (hook: string, name: string): void =>
-    void journal.notes.push({ of: name, what: `${hook} ends` });
+  const leave = (hook: string, name: string): void => {
+    journal.notes.push({ of: name, what: `${hook} ends` });
+    if (journal.failHooks.has(hook)) throw planted(hook);
+  };
   const around = <R>(hook: string, name: string, fn: () => R): R => {
     enter(hook, name);
     const result = fn();
@@ -250,7 +264,7 @@ function noted(d: Driver<never>, journal: Journal): unknown {
       }
     };
   }
-  return out;
+  return out as unknown as Driver<never>;
 }
 
 function isPromise(x: unknown): x is Promise<unknown> {

@@ -7,11 +7,12 @@
  * @module
  */
 import { test as nodeTest } from "node:test";
-import { ConformanceError, Lab, type Subject } from "./conformance_lab.ts";
-import { CONFORMANCE_RULES, type ConformanceRule } from "./conformance_rules.ts";
+import { ConformanceError, type DeviceMaker, Lab, type Subject, type TestDevice } from "./lab.ts";
+import type { ConformanceRule } from "./rule.ts";
+import { CONFORMANCE_RULES } from "./rules.ts";
 
 export { ConformanceError };
-export type { ConformanceRule };
+export type { ConformanceRule, DeviceMaker, TestDevice };
 
 /** How a driver is tried. */
 export interface ConformanceOptions {
@@ -19,6 +20,18 @@ export interface ConformanceOptions {
   readonly cloner?: string;
   /** Options for every create. */
   readonly options?: unknown;
+  /**
+   * For the driver of a device: makes one. Its interfaces come from plugging that in then, not from its cloner.
+   *
+   * @example
+   * ```ts ignore
+   * device: (_kernel, n) => {
+   *   const port = new MyPort();
+   *   return { id: { bus: "mybus", device: 7, address: `port${n}` }, resource: port, remove: () => port.close() };
+   * };
+   * ```
+   */
+  readonly device?: DeviceMaker;
   /** Rules that do not hold for it, by id, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>;
   /** Registers a test; `test` of `node:test` unless told, which Deno, Node and Bun run. */
@@ -38,23 +51,25 @@ export interface ConformanceOptions {
 export function conformance(url: URL | string, o: ConformanceOptions = {}): void {
   const register = o.test ?? ((name, fn) => void nodeTest(name, fn));
   for (const rule of CONFORMANCE_RULES) {
-    const why = o.skip?.[rule.id];
+    const why = o.skip?.[rule.id] ?? (o.device === undefined ? undefined : rule.withDevice);
     const name = `${rule.id} ${rule.text}`;
     if (why !== undefined) register(`${name} (does not apply: ${why})`, async () => {});
     else register(name, () => tryRule(rule, url, o));
   }
 }
 
-/** Tries one rule. @throws {ConformanceError} naming the rule that was broken */
+/** Tries one rule; one that does not apply to the driver of a device holds. @throws {ConformanceError} naming the rule that was broken */
 export async function tryRule(
   rule: ConformanceRule,
   url: URL | string,
   o: ConformanceOptions = {},
 ): Promise<void> {
+  if (o.device !== undefined && rule.withDevice !== undefined) return;
   const subject: Subject = {
     url: String(url),
     cloner: o.cloner ?? await clonerOf(String(url)),
     options: o.options,
+    device: o.device,
   };
   try {
     await Lab.run(rule.id, subject, { cpus: rule.cpus ?? 1 }, (lab) => rule.run(lab));
