@@ -4,7 +4,7 @@
  * @module
  */
 import { type Code, CODES } from "../core/error.ts";
-import { ERROR_EXAMPLES, PRELUDE } from "./error_examples.ts";
+import { API_PRELUDE, ERROR_EXAMPLES, PRELUDE } from "./error_examples.ts";
 import { code, table } from "./markdown.ts";
 
 const AREAS: Readonly<Record<string, string>> = {
@@ -33,11 +33,13 @@ function section(c: Code): string[] {
     ...(row.errno === undefined ? [] : [`errno ${row.errno}`]),
     ...(row.rule === undefined ? [] : [`rule ${row.rule}`]),
   ].join(", ");
-  const { shell, run, driver } = x;
+  const { shell, run, api, driver, untried } = x;
   const example = [
     ...(driver === undefined ? [] : ["", ...code("ts", `export default defineDriver(${driver});`)]),
     ...(run === undefined ? [] : ["", ...code("ts", run)]),
+    ...(api === undefined ? [] : ["", ...code("ts", api)]),
     ...(shell === undefined ? [] : ["", ...code("sh", shell)]),
+    ...(untried === undefined ? [] : ["", `No example that is run: ${untried}.`]),
   ];
   return [
     `### ${c}`,
@@ -70,9 +72,14 @@ export function errorsPage(): string {
       codes.map((c) => [anchor(c), ERROR_EXAMPLES[c].cause]),
     ),
     "",
-    "Programs below stand behind this one; `driver` is the file that the block above them shows. The tests run them.",
+    "Programs below stand behind this one; `driver` is the file that the block above them shows. The tests run them, and",
+    "the command lines.",
     "",
     ...code("ts", PRELUDE),
+    "",
+    "Those that `call` the API, behind this too:",
+    "",
+    ...code("ts", API_PRELUDE),
     "",
     ...areas.flatMap((a) => [
       `## ${AREAS[a] ?? a}`,
