@@ -31,7 +31,7 @@ async function shell(lines: string, folder: string, session: string): Promise<st
     }
     const [name, ...words] = line.split(" ");
     assertEquals(name, "softc");
-    const args = words.map((w) => w.endsWith(".json") ? `${folder}/${w}` : w);
+    const args = words.map((w) => /\.(json|pcapng)$/.test(w) ? `${folder}/${w}` : w);
     if (!args.includes("--session")) args.push("--session", session);
     await runCli(args, { out: (t) => void (said += t), err: (t) => void (said += t) });
   }
