@@ -16,7 +16,7 @@ import type { Vnet } from "../core/net/vnet.ts";
 export interface PlugOptions {
   /** Vnet of its interface; vnet0 unless told or remembered. */
   readonly vnet?: Vnet;
-  /** The interface whose driver is the other side of the device (a software device): it goes when that goes. */
+  /** The interface whose driver is the other side of the device (a software device): it goes when that goes. One device at a time. */
   readonly parent?: Ifnet;
   /** A live object behind the device (a transport, a port of a controller); its driver then runs on CPU 0. */
   readonly resource?: { unplugged?(): void };

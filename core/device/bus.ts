@@ -9,6 +9,9 @@
  *    what attaches unwinds, what moves goes forward into detach (the state table does both).
  * 4. A device with a serial number keeps its identity: plugged in again, anywhere on its bus, it gets back its
  *    name, vnet, MTU and flags, after what is left of the last time has gone.
+ * 5. What hangs off an interface has its window alone: a second device there is refused, and the next one's driver
+ *    attaches when nothing is left of the one before. Two drivers would take each other's answers, and a `stop`
+ *    whose reset another's overtook would wait for ever.
  *
  * @module
  */
@@ -22,7 +25,7 @@ import type { IfEntry, Interfaces } from "../net/interfaces.ts";
 import { stateOf } from "../net/state.ts";
 import type { Vnet } from "../net/vnet.ts";
 import type { Cloners } from "./cloner.ts";
-import { type Device, MTU } from "./device.ts";
+import { type Child, type Device, MTU } from "./device.ts";
 import type { DeviceId } from "./driver.ts";
 import type { ModuleTable } from "./modules.ts";
 import { probeAll, type Verdict } from "./probe.ts";
@@ -56,7 +59,7 @@ interface Identity {
 }
 
 /** A device in the tree. */
-export class DeviceNode {
+export class DeviceNode implements Child {
   entries: readonly IfEntry[] = [];
   devices: readonly Device[] = [];
   verdicts: readonly Verdict[] = [];
@@ -66,10 +69,18 @@ export class DeviceNode {
   attaching: Promise<void> | undefined;
   restoring = false;
   unplugging: Promise<void> | undefined;
-  /** How the device that it hangs off pulls it out. */
-  unplug: (() => Promise<void>) | undefined;
 
-  constructor(readonly id: DeviceId, readonly options: NodeOptions, readonly ifs: Interfaces) {}
+  constructor(
+    readonly id: DeviceId,
+    readonly options: NodeOptions,
+    readonly ifs: Interfaces,
+    readonly tree: DeviceTree,
+  ) {}
+
+  /** The device that it hangs off goes. */
+  unplug(): Promise<void> {
+    return this.tree.unplug(this);
+  }
 
   /** "virtio:vhost0". */
   get name(): string {
@@ -127,16 +138,17 @@ export class DeviceTree {
   /** Plugs a device in; resolves when its driver has attached, or nobody wants it. @throws {SoftcError} `SOFTC_DEV_EXISTS` */
   async plug(id: DeviceId, options: NodeOptions): Promise<DeviceNode> {
     // A frozen copy: neither who plugs it in nor a probe changes what the others see.
-    const node = new DeviceNode(Object.freeze({ ...id }), options, this.#host.ifs);
-    const there = this.#nodes.get(node.name);
+    const node = new DeviceNode(Object.freeze({ ...id }), options, this.#host.ifs, this);
+    const siblings = options.parent?.children;
+    const there = this.#nodes.get(node.name) ?? this.all().find((n) => siblings?.has(n));
     if (there !== undefined) {
       throw new SoftcError("SOFTC_DEV_EXISTS", `Cannot plug in ${node.name}`, {
-        state: `${there.state} there`,
+        state: `${there.name} is ${there.state} there`,
         wanted: "an empty place",
       });
     }
     this.#nodes.set(node.name, node);
-    options.parent?.children.add(node.unplug = () => this.unplug(node));
+    siblings?.add(node);
     this.#host.ifs.events.emit("device", node.name, { detail: "plugged in" });
     await this.attach(node);
     return node;
@@ -180,7 +192,7 @@ export class DeviceTree {
     this.#host.ifs.events.emit("device gone", node.name);
     const key = identityKey(node.id);
     // What is wedged stays its parent's child: it may still touch the window that they share.
-    const out = this.#takeOut(node).then(() => void node.options.parent?.children.delete(node.unplug!));
+    const out = this.#takeOut(node).then(() => void node.options.parent?.children.delete(node));
     const done = out.finally(() => {
       if (key !== undefined && this.#leaving.get(key) === done) this.#leaving.delete(key);
     });
@@ -213,6 +225,10 @@ export class DeviceTree {
     const key = identityKey(node.id);
     const leaving = key === undefined ? undefined : this.#leaving.get(key);
     if (leaving !== undefined) await leaving.catch(() => {});
+    if (node.gone) return;
+    // While this one is plugged in, all others are gone. What is wedged never gives the window back: its error is
+    // why this one has no driver.
+    for (const c of [...node.options.parent?.children ?? []]) if (c !== node) await c.unplug();
     if (node.gone) return;
     node.trouble = undefined;
     const { winner, verdicts } = probeAll(node.id, this.#host.modules.all());

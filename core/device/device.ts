@@ -44,6 +44,12 @@ export interface Plugged {
   admit(): void;
 }
 
+/** What hangs off a device: it reaches it through its shared softc. */
+export interface Child {
+  /** Pulls it out; idempotent. Rejects when something of it is left for good. */
+  unplug(): Promise<void>;
+}
+
 /** An instance, on CPU 0. */
 export class Device implements IfDevice {
   /** The driver's own counters, as each CPU reported them last. */
@@ -59,8 +65,8 @@ export class Device implements IfDevice {
   /** A hook missed its deadline on the way in: the memory may still be in use. */
   stalled = false;
   #opened: number[] = [];
-  /** Devices that reach this one through its shared softc: pulled out when it goes, and waited for. */
-  readonly children = new Set<() => Promise<void>>();
+  /** The device that hangs off this one, and what is left of those before it: pulled out when it goes, and waited for. */
+  readonly children = new Set<Child>();
   readonly #control: Control;
   readonly #deadline: number;
 
@@ -119,7 +125,7 @@ export class Device implements IfDevice {
   }
 
   async stop(): Promise<void> {
-    for (const unplug of this.children) void unplug().catch(() => {});
+    for (const c of this.children) void c.unplug().catch(() => {});
     await this.#ask(this.spec.home, MAIL.stopInstance, "stop");
   }
 
@@ -133,7 +139,7 @@ export class Device implements IfDevice {
 
   async destroy(): Promise<void> {
     // Quarantine: what a child that never answered may still touch is kept.
-    const ended = await Promise.allSettled([...this.children].map((unplug) => unplug()));
+    const ended = await Promise.allSettled([...this.children].map((c) => c.unplug()));
     await this.#ask(this.spec.home, MAIL.destroy, "destroy");
     this.#control.cpu.resources.delete(this.index);
     if (ended.every((r) => r.status === "fulfilled")) this.#freeShared();

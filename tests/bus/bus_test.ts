@@ -434,3 +434,64 @@ Deno.test("a device that hangs off an interface goes with it", () =>
       "SOFTC_DEV_GONE",
     );
   }));
+
+/** Two devices in turn on one interface; the first one's stop waits at a gate. */
+async function inTurn(
+  k: Kernel,
+): Promise<{ first: PluggedDevice; log: string[]; open: () => void; parent: Ifnet }> {
+  await k.modules.load(NICS);
+  await k.modules.load("softc:null");
+  const [parent] = await ifCloneCreate(k.vnet0, "null");
+  const g = gate();
+  const resource = { ...plug(), hold: (hook: string) => hook === "stop" ? g.promise : undefined };
+  const first = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { parent, resource });
+  return { first, log: resource.log, open: g.open, parent };
+}
+
+Deno.test("what hangs off an interface has it alone: the next one's driver attaches when the last one has gone", () =>
+  withKernel(async (k) => {
+    const { first, log, open, parent } = await inTurn(k);
+    const id = { bus: "test", address: "2", vendor: 1 };
+    const e = await assertRejects(() => k.devices.plug(id, { parent }), Error, "SOFTC_DEV_EXISTS");
+    assertStringIncludes(e.message, "test:1 is attached there");
+    const gone = k.devices.unplug(first);
+    assert(await poll(() => log.includes("stop"), 5000));
+    const resource = { log, unplugged: () => void log.push("unplugged") };
+    const again = k.devices.plug(id, { parent, resource });
+    // Time enough for an attach that does not wait: CPU 0 runs it.
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    assertEquals(log.filter((l) => l === "attach").length, 1, "attached to what another driver still uses");
+    open();
+    await gone;
+    assertEquals((await again).state, "attached");
+    assertEquals(log.slice(log.indexOf("stop")), ["stop", "destroy", "attach"]);
+  }));
+
+Deno.test("a device that is pulled out while it waits for its turn never gets a driver; nor does the third lose its turn", () =>
+  withKernel(async (k) => {
+    const { first, log, open, parent } = await inTurn(k);
+    const gone = k.devices.unplug(first);
+    const second = k.devices.plug({ bus: "test", address: "2", vendor: 1 }, { parent });
+    const out = k.devices.unplug(k.devices.list()[0]!);
+    const third = k.devices.plug({ bus: "test", address: "3", vendor: 1 }, { parent });
+    assert(await poll(() => log.includes("stop"), 5000));
+    open();
+    await Promise.all([gone, out]);
+    assertEquals([(await second).state, (await second).ifnets.length, (await third).state], [
+      "gone",
+      0,
+      "attached",
+    ]);
+  }));
+
+Deno.test("behind a device that is wedged nothing attaches to the interface, and explain() says why", async () => {
+  const k = await boot({ debug: true, hookDeadline: 100 });
+  const { first, open, parent } = await inTurn(k);
+  const { name } = first.ifnets[0]!;
+  await assertRejects(() => k.devices.unplug(first), Error, "SOFTC_IF_WEDGED");
+  const next = await k.devices.plug({ bus: "test", address: "2", vendor: 1 }, { parent });
+  assertEquals(next.state, "unclaimed");
+  assertStringIncludes(k.devices.explain(next).join("\n"), `last trouble: Interface ${name}`);
+  open();
+  assertEquals((await k.shutdown()).wedged.length > 0, true);
+});
