@@ -59,7 +59,7 @@ export function ifUp(ifs: Interfaces, e: IfEntry, h: Handle): Promise<void> {
 export function ifDown(ifs: Interfaces, e: IfEntry, h: Handle): Promise<void> {
   return inOrder(e, async () => {
     assertClaimable(ifs, e, h, "bring down");
-    if (ifs.clearUp(e)) await tell(ifs, e, { up: false });
+    if (ifs.clearUp(e)) await tell(ifs, e, h, "bring down", { up: false });
   });
 }
 
@@ -187,20 +187,26 @@ async function change(
   to: IfChange,
   back: IfChange,
 ): Promise<void> {
-  await tell(ifs, e, to);
+  await tell(ifs, e, h, verb, to);
   try {
     assertClaimable(ifs, e, h, verb);
   } catch (x) {
     // One that goes hears no more: its stop may have run.
     if (ifs.entries[e.index] === e && ["attached", "moving"].includes(stateOf(ifs.arena.a, ifs.at(e)))) {
-      await tell(ifs, e, back).catch(() => {});
+      await tell(ifs, e, h, verb, back).catch(() => {});
     }
     throw x;
   }
 }
 
-async function tell(ifs: Interfaces, e: IfEntry, change: IfChange): Promise<void> {
-  // Asked in the piece of code that checked: nobody can have taken the interface away in between (R16).
-  await e.device.set(change);
+async function tell(ifs: Interfaces, e: IfEntry, h: Handle, verb: string, change: IfChange): Promise<void> {
+  try {
+    // Asked in the piece of code that checked: nobody can have taken the interface away in between (R16).
+    await e.device.set(change);
+  } catch (x) {
+    // What a driver meets when its device is pulled out is not what was asked: the interface goes.
+    assertLive(ifs, e, h, verb);
+    throw x;
+  }
   await ifs.control.step(`set ${e.name}`);
 }

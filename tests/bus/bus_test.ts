@@ -495,3 +495,19 @@ Deno.test("behind a device that is wedged nothing attaches to the interface, and
   open();
   assertEquals((await k.shutdown()).wedged.length > 0, true);
 });
+
+Deno.test("a change whose driver fails because its device was pulled out is refused: the interface goes", () =>
+  withKernel(async (k) => {
+    await k.modules.load(NICS);
+    let fail = (_: Error): void => {};
+    const resource: Plug = {
+      log: [],
+      unplugged: () => fail(new Error("gone")),
+      hold: (hook) => hook === "set" ? new Promise((_, reject) => fail = reject) : undefined,
+    };
+    const d = await k.devices.plug({ bus: "test", address: "1", vendor: 1 }, { resource });
+    const up = assertRejects(() => d.ifnets[0]!.up(), Error, "SOFTC_IF_GONE");
+    assert(await poll(() => resource.log.length === 2, 5000));
+    await k.devices.unplug(d);
+    await up;
+  }));
