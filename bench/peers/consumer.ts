@@ -28,12 +28,10 @@ async function popper(
 ): Promise<(items: Int32Array, n: number) => number> {
   if (start.kind === "softc") {
     const { a, plan, wasm } = Arena.open(start.memory!, ARENA);
-    const stamps = new Int32Array(256);
     return (items, n) => {
       const ready = ringReady(a, plan.heap, n, wasm);
-      const m = ready < n ? ready : n;
-      if (m <= 0) return 0;
-      ringPeek(a, plan.heap, items, stamps, m);
+      if (ready <= 0) return 0;
+      const m = ringPeek(a, plan.heap, items, ready < n ? ready : n);
       ringRelease(a, plan.heap, m, wasm);
       return m;
     };

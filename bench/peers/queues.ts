@@ -5,7 +5,7 @@
  * @module
  */
 import { Arena } from "../../core/memory/arena.ts";
-import { ringInit, ringPush } from "../../core/memory/ring.ts";
+import { ringInit, ringPush, ringRoom } from "../../core/memory/ring.ts";
 import { type Sampler, Skip } from "../harness.ts";
 
 /** Words by which the two threads tell each other what to do: on lines of their own. */
@@ -84,7 +84,11 @@ export async function ring(kind: RingKind, batch: number, entry: 1 | 2): Promise
   if (kind === "softc") {
     const { a, memory, plan, wasm } = Arena.create(ARENA);
     ringInit(a, plan.heap, SIZE);
-    push = (n) => ringPush(a, plan.heap, items, 0, n, 1, wasm);
+    push = (n) => {
+      const m = Math.min(n, ringRoom(a, plan.heap, n, wasm));
+      ringPush(a, plan.heap, items, 0, m, 1, wasm);
+      return m;
+    };
     worker = consumer({ kind, gate, memory });
   } else {
     const Ring = await ringbuf();

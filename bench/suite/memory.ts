@@ -4,7 +4,7 @@ import { Arena, IFNET, ringWords } from "../../core/memory/arena.ts";
 import { load } from "../../core/doors/arena.ts";
 import { Epoch } from "../../core/epoch/epoch.ts";
 import { Pool, poolInit } from "../../core/memory/mbuf.ts";
-import { ringInit, ringPeek, ringPush, ringReady, ringRelease } from "../../core/memory/ring.ts";
+import { ringInit, ringPeek, ringPush, ringReady, ringRelease, ringRoom } from "../../core/memory/ring.ts";
 import { arenaChecksum, checksum } from "../../vnet/inet/checksum.ts";
 import { type Case, nsPerOp, opsPerSecond } from "../harness.ts";
 import { asyncQueue, channel, ring, transformStream } from "../peers/queues.ts";
@@ -134,15 +134,14 @@ function ringCase(batch: number): Case {
       }
       ringInit(x.a, r, SIZE);
       const ids = new Int32Array(batch).map((_, i) => i);
-      const stamps = new Int32Array(batch);
       return {
         sample: (ms) =>
           opsPerSecond(ms, LOOPS * batch, () => {
             for (let i = 0; i < LOOPS; i++) {
-              ringPush(x.a, r, ids, 0, batch, 1, x.wasm);
-              const n = Math.min(batch, ringReady(x.a, r, batch, x.wasm));
-              ringPeek(x.a, r, ids, stamps, n);
-              ringRelease(x.a, r, n, x.wasm);
+              const m = Math.min(batch, ringRoom(x.a, r, batch, x.wasm));
+              ringPush(x.a, r, ids, 0, m, 1, x.wasm);
+              const ready = Math.min(batch, ringReady(x.a, r, batch, x.wasm));
+              ringRelease(x.a, r, ringPeek(x.a, r, ids, ready), x.wasm);
             }
           }) / 1e6,
       };

@@ -1,5 +1,5 @@
 /**
- * A single-producer single-consumer ring of (mbuf id, stamp) pairs, with cached indices.
+ * A single-producer single-consumer ring of mbuf ids with a stamp each, with cached indices.
  *
  * 1. Only the producer writes `tail` and the entries in front of it; only the consumer writes `head`.
  * 2. The producer writes entries plainly, then publishes them by one atomic store of `tail`; the consumer
@@ -10,45 +10,54 @@
  * 5. Each side keeps the other's index in a word of its own line and loads the true one only when that is not
  *    enough: two Atomics per batch on each side at most.
  *
- * Entries are raw accesses (on the list in ARCHITECTURE.md): they are protected by 2 and 3, and the door costs
- * 1-2 ns on a read of 1.
+ * 6. A stamp is written only where it differs from that of the entry before: there the id is stored inverted
+ *    (negative) and the stamp lies in a second array. So a ring that carries one stamp moves one word per
+ *    entry. `pushed` is the stamp of the last entry pushed, the producer's alone; `run` is that of the last run
+ *    peeked, the consumer's alone, and the head entry has it unless it is marked.
+ *
+ * Entries and the words that one side alone uses are raw accesses (on the list in ARCHITECTURE.md): they are
+ * protected by 2 and 3, and the door costs 1-2 ns on a read of 1.
  *
  * @module
  */
-import { get, load, set, store } from "../doors/arena.ts";
+import { get, load, store } from "../doors/arena.ts";
 import type { Wasm } from "../doors/wasm.ts";
 import { LINE } from "./arena.ts";
 
-/** Words of a ring; entries follow. The producer's line, then the consumer's. */
+/** Words of a ring; ids follow, then stamps. The producer's line, then the consumer's. */
 export const RING = {
   tail: 0,
   headSeen: 1,
   mask: 2,
+  pushed: 3,
   head: LINE,
   tailSeen: LINE + 1,
+  run: LINE + 2,
   entries: 2 * LINE,
 } as const;
 
 /** Makes the memory at `r` an empty ring of `entries` (a power of two) entries. */
 export function ringInit(a: Int32Array, r: number, entries: number): void {
-  for (const w of [RING.tail, RING.headSeen, RING.head, RING.tailSeen]) store(a, r + w, 0);
+  for (const w of [RING.tail, RING.headSeen, RING.pushed, RING.head, RING.tailSeen, RING.run]) {
+    store(a, r + w, 0);
+  }
   store(a, r + RING.mask, entries - 1);
 }
 
 /** Room that the producer can be sure of, refreshed from the consumer when less than `n`. */
 export function ringRoom(a: Int32Array, r: number, n: number, wasm?: Wasm): number {
-  const size = get(a, r + RING.mask) + 1;
-  const tail = get(a, r + RING.tail);
-  let room = size - ((tail - get(a, r + RING.headSeen)) | 0);
+  const size = a[r + RING.mask]! + 1;
+  const tail = a[r + RING.tail]!;
+  let room = size - ((tail - a[r + RING.headSeen]!) | 0);
   if (room < n) {
     const head = load(a, r + RING.head, wasm);
-    set(a, r + RING.headSeen, head);
+    a[r + RING.headSeen] = head;
     room = size - ((tail - head) | 0);
   }
   return room;
 }
 
-/** Producer: appends up to `n` ids with one stamp; returns how many fitted. */
+/** Producer: appends `n` ids with one stamp, no more than {@linkcode ringRoom} found room for. */
 export function ringPush(
   a: Int32Array,
   r: number,
@@ -57,19 +66,19 @@ export function ringPush(
   n: number,
   stamp: number,
   wasm?: Wasm,
-): number {
-  const room = ringRoom(a, r, n, wasm);
-  const m = n < room ? n : room;
-  if (m <= 0) return 0;
-  const mask = get(a, r + RING.mask);
-  const tail = get(a, r + RING.tail);
-  for (let i = 0; i < m; i++) {
-    const e = r + RING.entries + ((tail + i) & mask) * 2;
-    a[e] = ids[from + i]!;
-    a[e + 1] = stamp;
+): void {
+  if (n <= 0) return;
+  const mask = a[r + RING.mask]!;
+  const tail = a[r + RING.tail]!;
+  const entries = r + RING.entries;
+  for (let i = 0; i < n; i++) a[entries + ((tail + i) & mask)] = ids[from + i]!;
+  if (a[r + RING.pushed]! !== stamp) {
+    a[r + RING.pushed] = stamp;
+    const e = entries + (tail & mask);
+    a[e] = ~ids[from]!;
+    a[e + mask + 1] = stamp;
   }
-  store(a, r + RING.tail, (tail + m) | 0, wasm);
-  return m;
+  store(a, r + RING.tail, (tail + n) | 0, wasm);
 }
 
 /**
@@ -77,11 +86,11 @@ export function ringPush(
  * first (a hint that saves an Atomic while there is more than a batch behind it).
  */
 export function ringReady(a: Int32Array, r: number, want: number, wasm?: Wasm): number {
-  const head = get(a, r + RING.head);
-  let n = (get(a, r + RING.tailSeen) - head) | 0;
+  const head = a[r + RING.head]!;
+  let n = (a[r + RING.tailSeen]! - head) | 0;
   if (n < want) {
     const tail = load(a, r + RING.tail, wasm);
-    set(a, r + RING.tailSeen, tail);
+    a[r + RING.tailSeen] = tail;
     n = (tail - head) | 0;
   }
   return n;
@@ -98,18 +107,34 @@ export function ringDepth(a: Int32Array, r: number): number {
   return Math.min((load(a, r + RING.tail) - head) | 0, get(a, r + RING.mask) + 1);
 }
 
-/** Consumer: copies `n` ready entries out; they stay in the ring until {@linkcode ringRelease}. */
-export function ringPeek(a: Int32Array, r: number, ids: Int32Array, stamps: Int32Array, n: number): void {
-  const mask = get(a, r + RING.mask);
-  const head = get(a, r + RING.head);
-  for (let i = 0; i < n; i++) {
-    const e = r + RING.entries + ((head + i) & mask) * 2;
-    ids[i] = a[e]!;
-    stamps[i] = a[e + 1]!;
+/**
+ * Consumer: copies ready entries out, up to `n` and as far as they have one stamp, which {@linkcode ringStamp}
+ * tells; returns how many. They stay in the ring until {@linkcode ringRelease}.
+ */
+export function ringPeek(a: Int32Array, r: number, ids: Int32Array, n: number): number {
+  if (n <= 0) return 0;
+  const mask = a[r + RING.mask]!;
+  const head = a[r + RING.head]!;
+  const entries = r + RING.entries;
+  const e = entries + (head & mask);
+  const first = a[e]!;
+  if (first < 0) a[r + RING.run] = a[e + mask + 1]!;
+  ids[0] = first < 0 ? ~first : first;
+  let i = 1;
+  for (; i < n; i++) {
+    const id = a[entries + ((head + i) & mask)]!;
+    if (id < 0) break;
+    ids[i] = id;
   }
+  return i;
 }
 
-/** Consumer: gives `n` entries back to the producer. */
+/** Consumer: the stamp of what {@linkcode ringPeek} copied. */
+export function ringStamp(a: Int32Array, r: number): number {
+  return a[r + RING.run]!;
+}
+
+/** Consumer: gives `n` entries back to the producer, no more than the last peek copied. */
 export function ringRelease(a: Int32Array, r: number, n: number, wasm?: Wasm): void {
-  store(a, r + RING.head, (get(a, r + RING.head) + n) | 0, wasm);
+  store(a, r + RING.head, (a[r + RING.head]! + n) | 0, wasm);
 }

@@ -110,9 +110,9 @@ export function pollInput(net: Net, budget: number): number {
     const b = net.borrow(0);
     cpu.epoch.enter();
     try {
-      const n = Math.min(budget, ringReady(a, ring, budget, arena.wasm));
-      if (n <= 0) continue;
-      ringPeek(a, ring, b.ids, net.scratch, n);
+      const ready = ringReady(a, ring, budget, arena.wasm);
+      if (ready <= 0) continue;
+      const n = ringPeek(a, ring, b.ids, Math.min(budget, ready));
       cpu.pool.handOver(b.ids, 0, n, ownerWord(OWNER.input, cpu.id), cpu.pool.mine);
       ringRelease(a, ring, n, arena.wasm);
       b.n = n;
@@ -185,7 +185,7 @@ function dispatch(net: Net, index: number, gencnt: number, b: PacketBatch): void
   const to = get(net.arena.a, net.arena.ifnetAt(index) + IFNET.dispatch);
   if (to === DISPATCH.flow) return steer(net, index, gencnt, b);
   if (to === DISPATCH.direct || to === net.cpu.id) return receive(net, index, gencnt, b);
-  defer(net, index, gencnt, b, to);
+  defer(net, index, b, to);
 }
 
 /** Each flow to one CPU, by hash: packets of a flow keep their order. */
@@ -203,7 +203,7 @@ function steer(net: Net, index: number, gencnt: number, b: PacketBatch): void {
       }
       if (part.n > 0) {
         if (k === net.cpu.id) receive(net, index, gencnt, part);
-        else defer(net, index, gencnt, part, k);
+        else defer(net, index, part, k);
       }
     } finally {
       net.giveBack();
@@ -212,14 +212,15 @@ function steer(net: Net, index: number, gencnt: number, b: PacketBatch): void {
   b.release();
 }
 
-function defer(net: Net, index: number, gencnt: number, b: PacketBatch, to: number): void {
+function defer(net: Net, index: number, b: PacketBatch, to: number): void {
   const { arena, cpu } = net;
   const ring = arena.inputRingAt(cpu.id, to);
   const room = ringRoom(arena.a, ring, b.n, arena.wasm);
   const m = b.n < room ? b.n : room;
   if (m > 0) {
     cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));
-    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);
+    // The stamp is not used: the gencnt is in each mbuf.
+    ringPush(arena.a, ring, b.ids, 0, m, 0, arena.wasm);
     cpu.ring(to);
   }
   if (m < b.n) drop(net, index, b, DROP.backlog, m);

@@ -5,7 +5,7 @@
  */
 import type { Cpu } from "../cpu/cpu.ts";
 import type { Arena } from "../memory/arena.ts";
-import { BATCH_MAX, PacketBatch } from "../memory/batch.ts";
+import { PacketBatch } from "../memory/batch.ts";
 import { DROP } from "../memory/counters.ts";
 import type { Domain } from "./domain.ts";
 import type { Gate } from "./gate.ts";
@@ -28,8 +28,6 @@ export class Net {
   /** Output queues that this CPU empties. */
   readonly queues: OwnedQueue[] = [];
   readonly domains: Domain[] = [];
-  /** Stamps of entries that are being taken from a ring. */
-  readonly scratch = new Int32Array(BATCH_MAX);
   readonly backlog: Backlog;
   /** Input being processed on this CPU: more of it joins the backlog. */
   receiving = false;

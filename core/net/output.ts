@@ -8,7 +8,8 @@
  * 3. The consumer enters its own section, loads the ring's tail, then the gencnt. An entry's stamp was current
  *    when it was pushed, and the tail that shows it was stored after: so a gencnt loaded after the tail is
  *    never older than a stamp, and a valid packet is never taken for a stale one.
- * 4. Stamps in one ring never go back (one sender, gencnt only grows), so stale entries come first.
+ * 4. Stamps in one ring never go back (one sender, gencnt only grows), so stale entries come first. The consumer
+ *    takes a run of one stamp at a time: it is stale as a whole, or not at all.
  * 5. Only the consumer empties a ring. What the driver did not accept stays in it until `txWake`.
  * 6. One flow stays in order: a queue has one consumer, a sender uses one ring per queue, and its own CPU's
  *    packets go through that ring too while anything is in it.
@@ -25,7 +26,16 @@ import { type Batch, ERRNO, PacketBatch } from "../memory/batch.ts";
 import { DROP, type Drop, ENDED, IFC, WORK } from "../memory/counters.ts";
 import { CSUM, isPartial } from "../memory/csum.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
-import { RING, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
+import {
+  RING,
+  ringPeek,
+  ringPush,
+  ringReady,
+  ringRelease,
+  ringRoom,
+  ringStamp,
+  ringWaits,
+} from "../memory/ring.ts";
 import { IFCAP, IFF } from "./flags.ts";
 import { runBacklog } from "./input.ts";
 import type { Net } from "./net.ts";
@@ -217,33 +227,25 @@ export function consume(net: Net, q: OwnedQueue, ring: number, budget: number): 
   const { wasm } = net.arena;
   net.cpu.epoch.enter();
   try {
-    let n = ringReady(a, ring, budget, wasm);
-    if (n <= 0) return 0;
-    if (n > budget) n = budget;
+    const ready = ringReady(a, ring, budget, wasm);
+    if (ready <= 0) return 0;
     const gencnt = load(a, net.arena.ifnetAt(q.index) + IFNET.gencnt, wasm);
-    ringPeek(a, ring, b.ids, net.scratch, n);
-    let stale = 0;
-    while (stale < n && net.scratch[stale] !== gencnt) stale++;
+    const n = ringPeek(a, ring, b.ids, ready < budget ? ready : budget);
     const { pool } = net.cpu;
     pool.handOver(b.ids, 0, n, ownerWord(OWNER.ring, q.index), pool.mine);
     b.n = n;
-    if (stale > 0) {
-      pool.end(b.ids, 0, stale, DROP.moved, "output (dropped)");
-      net.arena.f[net.arena.ifCountersAt(net.cpu.id, q.index) + IFC.oqdrops]! += stale;
-      b.ids.copyWithin(0, stale, n);
-      b.n = n - stale;
-    }
-    const taken = b.n === 0
-      ? 0
-      : net.gates[q.index] === undefined
-      ? b.endFrom(0, DROP.detached, "output (dropped)")
-      : transmit(net, q.index, b, q.queue);
-    if (taken < b.n) {
-      pool.handOver(b.ids, taken, b.n - taken, pool.mine, ownerWord(OWNER.ring, q.index));
+    let taken = n;
+    if (ringStamp(a, ring) !== gencnt) {
+      b.endFrom(0, DROP.moved, "output (dropped)");
+      net.arena.f[net.arena.ifCountersAt(net.cpu.id, q.index) + IFC.oqdrops]! += n;
+    } else if (net.gates[q.index] === undefined) b.endFrom(0, DROP.detached, "output (dropped)");
+    else taken = transmit(net, q.index, b, q.queue);
+    if (taken < n) {
+      pool.handOver(b.ids, taken, n - taken, pool.mine, ownerWord(OWNER.ring, q.index));
       q.blocked = true;
     }
-    ringRelease(a, ring, stale + taken, wasm);
-    return stale + taken;
+    ringRelease(a, ring, taken, wasm);
+    return taken;
   } finally {
     net.cpu.epoch.exit();
     net.giveBack();
@@ -257,9 +259,8 @@ export function purgeQueue(net: Net, q: OwnedQueue): number {
   const b = net.borrow(q.index);
   let sum = 0;
   for (const ring of q.rings) {
-    for (let n = ringReady(a, ring, 128); n > 0; n = ringReady(a, ring, 128)) {
-      if (n > 128) n = 128;
-      ringPeek(a, ring, b.ids, net.scratch, n);
+    for (let ready = ringReady(a, ring, 128); ready > 0; ready = ringReady(a, ring, 128)) {
+      const n = ringPeek(a, ring, b.ids, Math.min(ready, 128));
       net.cpu.pool.handOver(b.ids, 0, n, ownerWord(OWNER.ring, q.index), net.cpu.pool.mine);
       net.cpu.pool.end(b.ids, 0, n, DROP.purged, "purge");
       ringRelease(a, ring, n);
@@ -296,18 +297,14 @@ export function purgeStale(net: Net, q: OwnedQueue): number {
   const b = net.borrow(q.index);
   let sum = 0;
   for (const ring of q.rings) {
-    for (let again = true; again;) {
-      const n = Math.min(ringReady(arena.a, ring, 128), 128);
+    for (let ready = ringReady(arena.a, ring, 128); ready > 0; ready = ringReady(arena.a, ring, 128)) {
       const gencnt = load(arena.a, arena.ifnetAt(q.index) + IFNET.gencnt);
-      ringPeek(arena.a, ring, b.ids, net.scratch, n);
-      let stale = 0;
-      while (stale < n && net.scratch[stale] !== gencnt) stale++;
-      again = stale === 128;
-      if (stale === 0) continue;
-      cpu.pool.handOver(b.ids, 0, stale, ownerWord(OWNER.ring, q.index), cpu.pool.mine);
-      cpu.pool.end(b.ids, 0, stale, DROP.moved, "purge");
-      ringRelease(arena.a, ring, stale);
-      sum += stale;
+      const n = ringPeek(arena.a, ring, b.ids, Math.min(ready, 128));
+      if (ringStamp(arena.a, ring) === gencnt) break;
+      cpu.pool.handOver(b.ids, 0, n, ownerWord(OWNER.ring, q.index), cpu.pool.mine);
+      cpu.pool.end(b.ids, 0, n, DROP.moved, "purge");
+      ringRelease(arena.a, ring, n);
+      sum += n;
     }
   }
   arena.f[arena.ifCountersAt(cpu.id, q.index) + IFC.oqdrops]! += sum;

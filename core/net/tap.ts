@@ -21,7 +21,16 @@ import type { PacketBatch } from "../memory/batch.ts";
 import { BORN, DROP, type Drop, type DropReason, ENDED } from "../memory/counters.ts";
 import { completeCsum, isPartial } from "../memory/csum.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
-import { ringInit, ringPeek, ringPush, ringReady, ringRelease, ringRoom, ringWaits } from "../memory/ring.ts";
+import {
+  ringInit,
+  ringPeek,
+  ringPush,
+  ringReady,
+  ringRelease,
+  ringRoom,
+  ringStamp,
+  ringWaits,
+} from "../memory/ring.ts";
 import type { Net } from "./net.ts";
 
 /** Words of a tap block; a ring per CPU follows. Time is not kept in shared memory: the reader stamps. */
@@ -260,16 +269,16 @@ export class Taps {
     const net = this.#net;
     const { arena, cpu } = net;
     const ring = tap + TAP.rings + k * ringWords(ENTRIES);
-    const n = Math.min(budget, ringReady(arena.a, ring, budget));
-    if (n <= 0) return 0;
+    const ready = ringReady(arena.a, ring, budget);
+    if (ready <= 0) return 0;
     const b = net.borrow(0);
-    const stamps = new Int32Array(n);
-    ringPeek(arena.a, ring, b.ids, stamps, n);
+    const n = ringPeek(arena.a, ring, b.ids, Math.min(budget, ready));
+    const stamp = ringStamp(arena.a, ring);
     cpu.pool.handOver(b.ids, 0, n, TAP_OWNER, cpu.pool.mine);
     ringRelease(arena.a, ring, n);
     b.n = n;
     try {
-      for (let i = 0; i < n; i++) this.#tell(onPacket, b, i, stamps[i]!, k);
+      for (let i = 0; i < n; i++) this.#tell(onPacket, b, i, stamp, k);
     } finally {
       b.endFrom(0, ENDED.delivered, "input (delivered or dropped)");
       net.giveBack();

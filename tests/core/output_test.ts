@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ACCESS, type DoorWatch, watchDoor } from "../../core/doors/arena.ts";
 import { IFNET } from "../../core/memory/arena.ts";
+import { RING } from "../../core/memory/ring.ts";
 import { consume } from "../../core/net/output.ts";
 import {
   ERRNO,
@@ -206,14 +207,17 @@ Deno.test("[B49] the stamp is the barrier: a consumer that meets old entries dro
 
 Deno.test("stale and valid entries in one ring: the valid ones are sent", async () =>
   void await scripted({}, async ({ k, own }, i) => {
-    const { net } = own.parts;
     const got: number[] = [];
     script.transmit = () => 0;
     send(k.vnet0, i, frames(3));
-    const q = net.queues.find((x) => x.index === i.index)!;
+    const q = own.parts.net.queues.find((x) => x.index === i.index)!;
     const { a } = own.arena;
-    // The stamps of the first two entries are made those of an earlier link.
-    for (const e of [0, 1]) a[q.rings[0]! + 64 + e * 2 + 1]! -= 2;
+    // The stamp of the first two is made that of an earlier link, and the third begins a run of its own.
+    const ids = q.rings[0]! + RING.entries;
+    const stamps = ids + a[q.rings[0]! + RING.mask]! + 1;
+    a[ids + 2] = ~a[ids + 2]!;
+    a[stamps + 2] = a[stamps]!;
+    a[stamps]! -= 2;
     script.transmit = (x) => {
       for (let j = 0; j < x.length; j++) got.push(seq(x.bytes(j)));
       return x.freeAll();

@@ -128,8 +128,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a consumer does not look at the stamp",
     file: "core/net/output.ts",
-    find: "\n    while (stale < n && net.scratch[stale] !== gencnt) stale++;\n",
-    replace: "\n",
+    find: "    if (ringStamp(a, ring) !== gencnt) {",
+    replace: "    if (false) {",
     asked: ["R08/more.ring"],
   },
   {
@@ -248,15 +248,15 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a ring takes more than it has room for",
     file: "core/memory/ring.ts",
-    find: "  const m = n < room ? n : room;",
-    replace: "  const m = n;",
+    find: "  let room = size - ",
+    replace: "  let room = size + 1 - ",
     asked: ["ring"],
   },
   {
     name: "a ring gives one entry too few back",
     file: "core/memory/ring.ts",
-    find: "(get(a, r + RING.head) + n) | 0",
-    replace: "(get(a, r + RING.head) + n - 1) | 0",
+    find: "(a[r + RING.head]! + n) | 0",
+    replace: "(a[r + RING.head]! + n - 1) | 0",
     asked: ["ring"],
   },
   {
@@ -397,6 +397,28 @@ export const PATCHES: readonly Patch[] = [
     equivalent: "the groups of a link that is gone are empty: leaving finds nothing",
   },
   {
+    name: "a stamp is written beside no entry",
+    file: "core/memory/ring.ts",
+    find: "    a[e] = ~ids[from]!;\n",
+    replace: "",
+    asked: ["ring"],
+  },
+  {
+    name: "a run goes on over a change of the stamp",
+    file: "core/memory/ring.ts",
+    find: "    if (id < 0) break;\n    ids[i] = id;",
+    replace: "    ids[i] = id < 0 ? ~id : id;",
+    asked: ["ring"],
+  },
+  {
+    name: "a ring's index is stored before the stamp (raw)",
+    file: "core/memory/ring.ts",
+    find: "  if (a[r + RING.pushed]! !== stamp) {\n",
+    replace: "  store(a, r + RING.tail, (tail + n) | 0);\n  if (a[r + RING.pushed]! !== stamp) {\n",
+    asked: ["ring"],
+    raw: true,
+  },
+  {
     name: "an address list is freed when its successor is published",
     file: "vnet/inet/control.ts",
     find: '    if (block !== 0) this.defer(() => this.control.heap.free(block, "epoch callback"));',
@@ -406,10 +428,9 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a ring's index is stored before its entries (raw)",
     file: "core/memory/ring.ts",
-    find:
-      "  for (let i = 0; i < m; i++) {\n    const e = r + RING.entries + ((tail + i) & mask) * 2;\n    a[e] = ids",
+    find: "  for (let i = 0; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
     replace:
-      "  store(a, r + RING.tail, (tail + m) | 0);\n  for (let i = 0; i < m; i++) {\n    const e = r + RING.entries + ((tail + i) & mask) * 2;\n    a[e] = ids",
+      "  store(a, r + RING.tail, (tail + n) | 0);\n  for (let i = 0; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
     asked: ["ring"],
     raw: true,
   },
@@ -417,9 +438,9 @@ export const PATCHES: readonly Patch[] = [
     name: "owner words are handed over after the push (raw)",
     file: "core/net/input.ts",
     find:
-      "    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);\n",
+      "    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n    // The stamp is not used: the gencnt is in each mbuf.\n    ringPush(arena.a, ring, b.ids, 0, m, 0, arena.wasm);\n",
     replace:
-      "    ringPush(arena.a, ring, b.ids, 0, m, gencnt, arena.wasm);\n    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n",
+      "    ringPush(arena.a, ring, b.ids, 0, m, 0, arena.wasm);\n    cpu.pool.handOver(b.ids, 0, m, cpu.pool.mine, ownerWord(OWNER.input, to));\n",
     asked: ["backlog"],
     raw: true,
   },

@@ -4,7 +4,7 @@
  */
 export const RAW: Record<string, string> = {
   "core/memory/ring.ts":
-    "entries of a ring: once per packet, where the door's compare doubles a plain access",
+    "entries of a ring, and what one side alone uses: where the door's compare doubles a plain access",
   "core/memory/mbuf.ts": "header words of a packet its CPU owns: once per packet, as above",
   "core/net/output.ts": "lengths and the hint before an atomic check: once per packet, once per turn",
   "core/net/input.ts": "the interface that a packet came in on, lengths, the hint: as above",

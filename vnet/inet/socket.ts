@@ -5,7 +5,7 @@
  */
 import { load } from "../../core/doors/arena.ts";
 import { DROP } from "../../core/memory/counters.ts";
-import { ringInit, ringPeek, ringReady, ringRelease, ringWaits } from "../../core/memory/ring.ts";
+import { ringInit, ringPeek, ringReady, ringRelease, ringStamp, ringWaits } from "../../core/memory/ring.ts";
 import type { InetControl } from "./control.ts";
 import { SOCKBUF, sockbufRing, sockbufWords, SOCKET_RING } from "./layout.ts";
 import { SOCKET_OWNER } from "./sockets.ts";
@@ -64,17 +64,17 @@ export class SocketBuffer {
   #from(k: number, max: number): number {
     const { net, arena } = this.#inet;
     const ring = sockbufRing(this.block, k);
-    const n = Math.min(max, ringReady(arena.a, ring, max));
-    if (n <= 0) return 0;
+    const ready = ringReady(arena.a, ring, max);
+    if (ready <= 0) return 0;
     const b = net.borrow(0);
-    const arrivals = new Int32Array(n);
-    ringPeek(arena.a, ring, b.ids, arrivals, n);
+    const n = ringPeek(arena.a, ring, b.ids, Math.min(max, ready));
+    const arrival = ringStamp(arena.a, ring);
     net.cpu.pool.handOver(b.ids, 0, n, SOCKET_OWNER, net.cpu.pool.mine);
     ringRelease(arena.a, ring, n);
     const ids = b.ids.slice(0, n);
     net.giveBack();
     for (let i = 0; i < n; i++) {
-      const end = this.#take(ids[i]!, arrivals[i]!);
+      const end = this.#take(ids[i]!, arrival);
       if (end !== KEPT) net.cpu.pool.end(ids, i, 1, end, "input (delivered or dropped)");
     }
     return n;
@@ -85,10 +85,9 @@ export class SocketBuffer {
     const { net, arena, control } = this.#inet;
     for (let k = 0; k < control.cpus; k++) {
       const ring = sockbufRing(this.block, k);
-      for (let n = ringReady(arena.a, ring, 128); n > 0; n = ringReady(arena.a, ring, 128)) {
-        if (n > 128) n = 128;
+      for (let ready = ringReady(arena.a, ring, 128); ready > 0; ready = ringReady(arena.a, ring, 128)) {
         const b = net.borrow(0);
-        ringPeek(arena.a, ring, b.ids, new Int32Array(n), n);
+        const n = ringPeek(arena.a, ring, b.ids, Math.min(ready, 128));
         net.cpu.pool.handOver(b.ids, 0, n, SOCKET_OWNER, net.cpu.pool.mine);
         net.cpu.pool.end(b.ids, 0, n, DROP.nosocket, "purge");
         ringRelease(arena.a, ring, n);
