@@ -33,7 +33,8 @@ await nic.up();
 const send = (i) => i.vnet.section((s) => ifOutput(s, ifnetByHandle(s, i.handle), mAlloc(s, 1, 60)));`;
 
 /** What stands in front of programs against the API. */
-export const API_PRELUDE = `const server = await serveControl(kernel, { limits: { requestsPerSecond: 50 } });
+export const API_PRELUDE =
+  `const server = await serveControl(kernel, { limits: { requestsPerSecond: 50, bodyBytes: 1000 } });
 const call = async (path, init = {}, url = server.url) => {
   const own = { authorization: "Bearer " + server.token, "content-type": "application/json" };
   const answer = await fetch(url + path, { ...init, headers: { ...own, ...init.headers } });
@@ -526,7 +527,7 @@ await Promise.all([server.apply(lab), server.apply(lab)]);`,
   },
   SOFTC_API_SIZE: {
     cause: "The body is too large.",
-    api: `await call("/api/vnet", { method: "POST", body: JSON.stringify("x".repeat(2 ** 20)) });`,
+    api: `await call("/api/vnet", { method: "POST", body: JSON.stringify("x".repeat(1000)) });`,
   },
   SOFTC_API_MEDIA: {
     cause: "The body is not declared to be JSON.",
