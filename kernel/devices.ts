@@ -88,6 +88,18 @@ class Handle implements PluggedDevice {
     const { name, id, state, driver } = this;
     return { name, id, state, driver, ifnets: this.ifnets.map((i) => i.name) };
   }
+
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  toString(): string {
+    return `device "${this.name}" (${this.state}, ${this.driver ?? "no driver"})`;
+  }
 }
 
 /** What {@linkcode makeDevices} needs of the kernel. */
