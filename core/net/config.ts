@@ -7,7 +7,7 @@
  * @module
  */
 import { get, set, store } from "../doors/arena.ts";
-import { SoftcError } from "../error.ts";
+import { isSoftcError, SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
 import { DISPATCH, IFF, LINK_STATE } from "./flags.ts";
 import { formatHandle, type Handle, handleGencnt } from "./handle.ts";
@@ -204,8 +204,9 @@ async function tell(ifs: Interfaces, e: IfEntry, h: Handle, verb: string, change
     // Asked in the piece of code that checked: nobody can have taken the interface away in between (R16).
     await e.device.set(change);
   } catch (x) {
-    // What a driver meets when its device is pulled out is not what was asked: the interface goes.
-    assertLive(ifs, e, h, verb);
+    // What a driver meets when its device is pulled out is its own affair: the interface goes. What the kernel
+    // says (a CPU that died, a deadline) stands.
+    if (!isSoftcError(x)) assertLive(ifs, e, h, verb);
     throw x;
   }
   await ifs.control.step(`set ${e.name}`);
