@@ -91,7 +91,7 @@ export interface Log {
 
 /** Another interface of the same cloner call: the other end of a pair. */
 export interface Peer {
-  /** Gives packets to the peer as received there. Takes all; what the peer cannot take is dropped and counted. */
+  /** Gives packets to the peer as received there. Takes all; what the peer cannot take is dropped and counted. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER` for a batch of another CPU */
   ifInput(b: Batch): void;
 }
 
@@ -137,7 +137,7 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   readonly peers: readonly Peer[];
   /** Declares the interface: once, in attach; it is linked after attach has settled. @throws {SoftcError} `SOFTC_DEV_IFNET` */
   ifnet(o: IfDeclaration): void;
-  /** Hands received packets up; takes all. Any hook, timer, task or interrupt of this instance. */
+  /** Hands received packets up; takes all. Any hook, timer, task or interrupt of this instance. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER` for a batch of another CPU */
   ifInput(b: Batch, queue?: number): void;
   /** The device has room again: what waits for queue `queue` is sent. */
   txWake(queue: number): void;
@@ -145,15 +145,15 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   link(up: boolean, bps?: number): void;
   /** Up to `n` (at most 256) empty packets to receive into; fewer when mbufs run out. The batch is reused by the next call. */
   alloc(n: number): Batch;
-  /** Drops a packet that was taken: counted as `driver` unless there is a better reason. */
+  /** Drops a packet that was taken: counted as `driver` unless there is a better reason. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER`, `SOFTC_MBUF_DOUBLE_FREE` */
   free(m: Mbuf, reason?: DropReason): void;
-  /** A packet that was taken is on the wire. */
+  /** A packet that was taken is on the wire. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER`, `SOFTC_MBUF_DOUBLE_FREE` */
   txDone(m: Mbuf): void;
-  /** The bytes of a packet that was taken: a view, valid until it is freed. */
+  /** The bytes of a packet that was taken: a view, valid until it is freed. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER` */
   bytes(m: Mbuf): Uint8Array;
-  /** Adds to a named counter of the driver. */
+  /** Adds `n`, 1 unless told, to a named counter of the driver: of this CPU, summed over CPUs when read. */
   count(name: string, n?: number): void;
-  /** Makes a timer, disarmed. */
+  /** Makes a timer, disarmed; `fn` runs on this CPU, between hooks, outside every section. */
   timer(fn: () => void): Timer;
   /** Runs asynchronous work that the framework knows of: stop waits for it. */
   task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R>;
@@ -163,7 +163,7 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   epochCall(fn: () => void): void;
   /** Opens a section that may stay open across an await: for I/O with an interface in hand. @throws {SoftcError} `SOFTC_EPOCH_FULL` */
   epochOpen(): AsyncSection;
-  /** Milliseconds of the kernel's clock. */
+  /** Milliseconds of the kernel's clock, monotonic; a virtual one under `boot({ clock: "virtual" })`. */
   now(): number;
   /** The live object that the device was plugged with; only on CPU 0. */
   readonly resource: object | undefined;

@@ -16,7 +16,11 @@ import type { FreeSite } from "./sanitizer.ts";
 /** Packets that a batch holds at most. */
 export const BATCH_MAX = 256;
 
-/** The packets of one call. Indices run from 0 to `length - 1`; a packet that was taken or passed on reads as length 0. */
+/**
+ * The packets of one call. Indices run from 0 to `length - 1`; a packet that was taken or passed on reads as length 0.
+ * Every call about packet `i` throws `SOFTC_MBUF_RANGE` outside them, and all but `len` `SOFTC_MBUF_NOT_OWNER` for a
+ * packet that is no longer the batch's.
+ */
 export interface Batch {
   /** Packets in the batch. */
   readonly length: number;
@@ -26,7 +30,7 @@ export interface Batch {
   len(i: number): number;
   /** The bytes of packet `i`, writable, valid until the hook or section ends. Makes a view: not for the hottest loops. */
   bytes(i: number): Uint8Array;
-  /** Sets the length of packet `i` (bytes), up to what its cluster holds. */
+  /** Sets the length of packet `i` (bytes), up to what its cluster holds. @throws {SoftcError} `SOFTC_MBUF_RANGE` */
   setLen(i: number, len: number): void;
   /** Copies packet `i` into `target` at `at`; returns its length. No allocation. */
   copyTo(i: number, target: Uint8Array, at: number): number;
@@ -34,9 +38,9 @@ export interface Batch {
   copyFrom(i: number, source: Uint8Array): void;
   /** Takes packet `i` for the device: the driver ends it later with `dev.txDone` (on the wire) or `dev.free` (dropped). */
   take(i: number): Mbuf;
-  /** Gives packet `i` back that `take` gave, unsent: the opposite of `take`. */
+  /** Gives packet `i` back that `take` gave, unsent: the opposite of `take`. @throws {SoftcError} `SOFTC_MBUF_RANGE` */
   untake(i: number, m: Mbuf): void;
-  /** Adds a packet of the device (taken before) as the last one, `len` bytes long. */
+  /** Adds a packet of the device (taken before) as the last one, `len` bytes long. @throws {SoftcError} `SOFTC_MBUF_RANGE` when the batch is full */
   put(m: Mbuf, len: number): void;
   /** What is known of the transport checksum of packet `i`: {@linkcode CSUM}, or what {@linkcode partialCsum} made. */
   csum(i: number): number;
