@@ -93,7 +93,7 @@ function found(own: Driver<never>): Driver<never> {
 const HOOKS = ["set", "canDetach", "canMove", "reassign", "stop", "destroy", "close", "transmit"] as const;
 
 /** Hooks that do what nobody else can do for them: had they done nothing, a device would keep what it was given. */
-const ENDING: ReadonlySet<string> = new Set(["stop", "close", "destroy"]);
+const ENDING: ReadonlySet<string> = new Set(["stop", "close"]);
 
 const PLANTED = "PlantedError";
 
