@@ -70,9 +70,9 @@ for (const cpu of [0, 1]) {
       await probe();
       const [i] = await ifCloneCreate(k.vnet0, "probe", { cpu, options: { hang: [`stop@${cpu}`] } });
       const gone = codeOf(ifDetach(i));
-      await until("it is asked", () => i.why().some((b) => b.what === "waiting for"));
-      const { holder, age } = row(i.why(), "waiting for");
-      assertEquals(holder, `hook "stop" of probe0 on CPU ${cpu}`);
+      const holder = `hook "stop" of probe0 on CPU ${cpu}`;
+      await until("it is asked", () => i.why().some((b) => b.holder === holder));
+      const { age } = row(i.why(), "waiting for");
       assert(age! >= 0 && age! < 30_000, `${age}`);
       assertEquals(await gone, "SOFTC_IF_WEDGED");
       assertEquals([i.state, row(i.why(), "waiting for").holder], ["wedged", holder]);
