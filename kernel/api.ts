@@ -62,8 +62,11 @@ export function ownKernel(k: Kernel): KernelObject {
 
 /**
  * Creates what a cloner makes: one interface, or several that belong together. They are attached and not UP.
+ * FreeBSD's `if_clone_create`.
  *
- * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_IF_EXISTS`, `SOFTC_IF_FULL`, `SOFTC_VNET_STATE`, `SOFTC_DRIVER_OPTIONS`, what attach threw
+ * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_DRIVER_OPTIONS`, `SOFTC_IF_EXISTS`, `SOFTC_IF_ARGUMENT` (its name),
+ * `SOFTC_IF_FULL`, `SOFTC_DEV_CPU`, `SOFTC_MODULE_STATE`, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`, what attach threw;
+ * `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
  */
 export async function ifCloneCreate(
   v: Vnet,
@@ -76,9 +79,10 @@ export async function ifCloneCreate(
 }
 
 /**
- * Destroys what one create made, all of it. Of several callers one wins.
+ * Destroys what one create made, all of it. Of several callers one wins. FreeBSD's `if_clone_destroy`.
  *
- * @throws {SoftcError} `SOFTC_IF_GONE` (ENXIO) for the loser, `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_WEDGED`
+ * @throws {SoftcError} `SOFTC_IF_GONE` (ENXIO) for the loser, `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_WEDGED`,
+ * `SOFTC_IF_ARGUMENT`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
  */
 export function ifCloneDestroy(i: Ifnet): Promise<void> {
   return rejecting(() => {
@@ -89,9 +93,10 @@ export function ifCloneDestroy(i: Ifnet): Promise<void> {
 
 /**
  * Detaches an interface. Cannot be refused; a second call gets the first one's promise. Resolves when no hook
- * runs or can be entered.
+ * runs or can be entered. FreeBSD's `if_detach`.
  *
- * @throws {SoftcError} `SOFTC_IF_WEDGED` when a hook did not answer
+ * @throws {SoftcError} `SOFTC_IF_WEDGED` when a hook did not answer, `SOFTC_IF_ARGUMENT`; `SOFTC_DEV_REENTRANT` inside
+ * a section or hook, `SOFTC_BOOT_DOWN`
  */
 export function ifDetach(i: Ifnet): Promise<void> {
   return rejecting(() => {
@@ -101,10 +106,13 @@ export function ifDetach(i: Ifnet): Promise<void> {
 }
 
 /**
- * Moves an interface to another vnet. Use the Ifnet of the result from then on: the old handle answers `moved`.
+ * Moves an interface to another vnet (FreeBSD's `if_vmove`). Use the Ifnet of the result from then on: the old
+ * handle answers `moved`.
  *
  * @throws {SoftcError} `SOFTC_VNET_SAME`, `SOFTC_IF_EXISTS`, `SOFTC_VNET_VETO`, `SOFTC_VNET_OVERDUE`, `SOFTC_VNET_STATE`: the interface stays as it was;
- * `SOFTC_VNET_LOST` (ENODEV): another operation won; `SOFTC_VNET_REASSIGN`: it was detached
+ * `SOFTC_VNET_LOST` (ENODEV): another operation won; `SOFTC_VNET_REASSIGN`: it was detached; `SOFTC_IF_GONE`: the
+ * handle is not live; `SOFTC_IF_STATE`: its generations are used up; `SOFTC_IF_ARGUMENT`, `SOFTC_VNET_ARGUMENT`: what
+ * was given; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
  */
 export async function ifVmove(
   i: Ifnet,
@@ -125,7 +133,12 @@ export async function ifVmove(
   return { ifnet: k.wrap(e), ...counts };
 }
 
-/** Makes a vnet inside another. @throws {SoftcError} `SOFTC_VNET_EXISTS`, `SOFTC_VNET_ARGUMENT`, `SOFTC_VNET_FULL`, what a constructor threw */
+/**
+ * Makes a vnet inside another. FreeBSD's `vnet_alloc`.
+ *
+ * @throws {SoftcError} `SOFTC_VNET_EXISTS`, `SOFTC_VNET_ARGUMENT`, `SOFTC_VNET_STATE` when the parent is going,
+ * `SOFTC_VNET_FULL`, what a constructor threw; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ */
 export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
   return rejecting(() => {
     const k = kernelOf(parent);
@@ -136,7 +149,12 @@ export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
   });
 }
 
-/** Destroys a vnet: what it borrowed goes home first, what it owns is destroyed. @throws {SoftcError} `SOFTC_VNET_ORDER`, `SOFTC_VNET_STATE`, `SOFTC_IF_WEDGED` */
+/**
+ * Destroys a vnet: what it borrowed goes home first, what it owns is destroyed. FreeBSD's `vnet_destroy`.
+ *
+ * @throws {SoftcError} `SOFTC_VNET_ORDER` for vnet0 and while it has children, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`,
+ * `SOFTC_IF_WEDGED`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ */
 export function vnetDestroy(v: Vnet): Promise<void> {
   return rejecting(() => {
     const k = kernelOf(v);
@@ -146,9 +164,9 @@ export function vnetDestroy(v: Vnet): Promise<void> {
 
 /**
  * Opens an async section: it keeps what it found alive across awaits, and is named when a grace period waits
- * for it. One of 64; close it soon.
+ * for it. One of 64; close it soon: one older than 1000 ms keeps `ifVmove` from starting.
  *
- * @throws {SoftcError} `SOFTC_EPOCH_FULL`
+ * @throws {SoftcError} `SOFTC_EPOCH_FULL`, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
  */
 export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
   const k = ownKernel(kernel);
@@ -157,7 +175,11 @@ export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
   return openAsync(arena, cpu.id, cpu.clock.now(), opener, () => cpu.ring(0));
 }
 
-/** Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call. */
+/**
+ * Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call: epoch(9)'s `epoch_call`.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_ARGUMENT`, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
+ */
 export function epochCall(kernel: Kernel, fn: () => void): void {
   const k = ownKernel(kernel);
   k.assertUp();
@@ -170,7 +192,11 @@ export function epochCall(kernel: Kernel, fn: () => void): void {
   k.callbacks.call(fn);
 }
 
-/** Resolves when every callback queued before has run. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook */
+/**
+ * Resolves when every callback queued before has run, on every CPU: epoch(9)'s `epoch_drain_callbacks`.
+ *
+ * @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
+ */
 export function epochDrain(kernel: Kernel): Promise<void> {
   return rejecting(() => {
     const k = ownKernel(kernel);
@@ -179,8 +205,10 @@ export function epochDrain(kernel: Kernel): Promise<void> {
 }
 
 /**
- * Begins up to `n` packets of `len` bytes to send, in a section. Fewer when mbufs run out; never throws for that.
+ * Begins up to `n` packets (at most 256) of `len` bytes to send, in a section. Fewer when mbufs run out; never throws for that.
  * The batch is the caller's until `ifOutput` takes it or `freeAll` drops it.
+ *
+ * @throws {SoftcError} `SOFTC_MBUF_RANGE` unless `len` is 0 to 1984 bytes, `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function mAlloc(s: Section, n: number, len: number): Batch {
   const net = netOf(s);
@@ -196,7 +224,7 @@ export function mAlloc(s: Section, n: number, len: number): Batch {
 
 /** A packet generator that runs. */
 export interface Pktgen {
-  /** Stops every sender; resolves with what each CPU did. */
+  /** Stops every sender; resolves with what each CPU did. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   stop(): Promise<readonly StreamCounts[]>;
 }
 
@@ -218,7 +246,7 @@ export interface PktgenOptions {
   readonly rate?: number;
 }
 
-/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU` */
+/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`; all reject the promise */
 export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   const k = kernelOf(o.vnet);
   const { e } = own(o.ifnet, "send through");
@@ -272,7 +300,7 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   };
 }
 
-/** Takes and throws away every valid IP packet that comes to a vnet (RFC 863), on the CPU where it came in. */
+/** Takes and throws away every valid IP packet that comes to a vnet (RFC 863), on the CPU where it came in. @throws {SoftcError} `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN` */
 export function discard(v: Vnet): Service {
   return startDiscard(kernelOf(v).arena, ownVnet(v));
 }

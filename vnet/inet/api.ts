@@ -97,7 +97,8 @@ function inetOf(i: Ifnet): InetControl {
  * address of an interface brings its link-local address with it (RFC 4862 5.3).
  *
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_EXISTS`, `SOFTC_INET_DUPLICATE`, `SOFTC_IF_GONE`,
- * `SOFTC_IF_STATE` when it is to be tried for duplicates and the interface is not UP
+ * `SOFTC_IF_STATE` when it is to be tried for duplicates and the interface is not UP, or when it is not attached
+ * (on the move); `SOFTC_VNET_ARGUMENT` when its vnet is gone. All reject the promise
  */
 export async function inetAddress(i: Ifnet, cidr: string, o: AddressOptions = {}): Promise<InetAddress> {
   const inet = inetOf(i);
@@ -152,7 +153,7 @@ export async function inetAddress(i: Ifnet, cidr: string, o: AddressOptions = {}
   return new AddressObject(inet, on, row.row!);
 }
 
-/** The addresses of an interface, IPv4 first. */
+/** The addresses of an interface, IPv4 first. @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone */
 export function inetAddresses(i: Ifnet): InetAddress[] {
   const inet = inetOf(i);
   const e = IfnetObject.entry(i)!;
@@ -181,7 +182,8 @@ export interface InetRoute {
  * prefix wins; `0.0.0.0/0` and `::/0` are the default. It goes with its interface.
  *
  * @param via a router's address (`10.0.0.254`, `fe80::1%epair0a`), an interface, or `"reject"`
- * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_EXISTS`, `SOFTC_INET_UNREACHABLE` when the router is on no link
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_EXISTS`, `SOFTC_INET_UNREACHABLE` when the router is on no link,
+ * `SOFTC_VNET_ARGUMENT`; for an interface also `SOFTC_IF_GONE`, `SOFTC_IF_STATE`
  */
 export function inetRoute(v: Vnet, cidr: string, via: string | Ifnet): InetRoute {
   const own = VnetInet.of(v);
@@ -256,7 +258,7 @@ function routeObject(own: VnetInet, r: VnetInet["routes"][number]): InetRoute {
   };
 }
 
-/** Every route of a vnet, longest prefix first. */
+/** Every route of a vnet: IPv4 first, then the longest prefix first. @throws {SoftcError} `SOFTC_VNET_ARGUMENT` */
 export function inetRoutes(v: Vnet): InetRoute[] {
   const own = VnetInet.of(v);
   return [...own.routes].sort((x, y) => x.family - y.family || y.plen - x.plen).map((r) =>
@@ -274,7 +276,7 @@ export interface InetNeighbour {
   readonly state: NeighbourState;
 }
 
-/** The neighbours that an interface knows, of both families. */
+/** The neighbours that an interface knows, of both families: ARP (RFC 826) and ND (RFC 4861). @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone */
 export function inetNeighbours(i: Ifnet): InetNeighbour[] {
   const inet = inetOf(i);
   const e = IfnetObject.entry(i)!;
@@ -288,7 +290,12 @@ export function inetNeighbours(i: Ifnet): InetNeighbour[] {
   });
 }
 
-/** Sets a neighbour's MAC address by hand: it is not asked for and does not age. @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_IF_GONE` */
+/**
+ * Sets a neighbour's MAC address by hand: it is not asked for and does not age. Packets that waited for it leave.
+ *
+ * @param mac six pairs of hexadecimal digits with colons, not a group's: `02:00:00:00:00:01`
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_IF_GONE`, `SOFTC_IF_STATE`, `SOFTC_VNET_ARGUMENT` when its vnet is gone
+ */
 export function inetNeighbour(i: Ifnet, address: string, mac: string): void {
   const inet = inetOf(i);
   const p = parseAddress(address);
@@ -311,7 +318,7 @@ export function inetNeighbour(i: Ifnet, address: string, mac: string): void {
   });
 }
 
-/** Switches whether a vnet forwards packets: it is a router. Both families unless one is named. */
+/** Switches whether a vnet forwards packets: it is a router. Both families unless one is named. @throws {SoftcError} `SOFTC_VNET_ARGUMENT` */
 export function inetForwarding(v: Vnet, on: boolean, family?: 4 | 6): void {
   const own = VnetInet.of(v);
   if (family !== 6) own.setForwarding(AF.inet, on);
@@ -319,15 +326,22 @@ export function inetForwarding(v: Vnet, on: boolean, family?: 4 | 6): void {
 }
 
 /**
- * Opens a UDP socket in a vnet. It closes with the vnet.
+ * Opens a UDP socket (RFC 768) in a vnet. It closes with the vnet.
  *
- * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_ADDRESS`, `SOFTC_INET_IN_USE`
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_ADDRESS` when the vnet has no such address,
+ * `SOFTC_INET_IN_USE` when the port is taken or none is free, `SOFTC_VNET_ARGUMENT`
  */
 export function udpOpen(v: Vnet, o: UdpOptions = {}): UdpSocket {
   return new UdpSocketObject(VnetInet.of(v), o);
 }
 
-/** Pings an address from a vnet; `ttl` makes a traceroute of it. @throws {SoftcError} `SOFTC_INET_ARGUMENT` */
+/**
+ * Pings an address from a vnet with ICMP echo (RFC 792, RFC 4443); `ttl` makes a traceroute of it. What is not
+ * answered is no error: the reply says `timeout` or `not sent`.
+ *
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_IN_USE` when no identifier is free: both reject the
+ * promise; `SOFTC_VNET_ARGUMENT` is thrown at once
+ */
 export function ping(v: Vnet, destination: string, o: PingOptions = {}): Promise<PingResult> {
   return pingVnet(VnetInet.of(v), destination, o);
 }

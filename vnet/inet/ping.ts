@@ -40,13 +40,13 @@ export interface PingReply {
   readonly from: string | undefined;
   /** What came back. */
   readonly answer: "reply" | "unreachable" | "time exceeded" | "too big" | "error" | "timeout" | "not sent";
-  /** Code of an ICMP error, or the errno that kept it from being sent. */
+  /** Code of an ICMP error, or the errno that kept it from being sent (see `UdpSocket.send`); else 0. */
   readonly code: number;
-  /** The MTU that a "too big" names. */
+  /** The MTU that a "too big" names, in bytes; else 0. */
   readonly mtu: number;
-  /** Milliseconds from request to answer. */
+  /** Milliseconds from request to answer, or until it was given up. */
   readonly ms: number;
-  /** Hop limit of the answer. */
+  /** Hop limit of the answer; 0 when there is none. */
   readonly ttl: number;
 }
 

@@ -46,9 +46,9 @@ import type { SocketRow, VnetInet } from "./vnet_inet.ts";
 export interface UdpOptions {
   /** The address it is bound to; any of the vnet's unless told. Decides the family, with `connect`. */
   readonly address?: string;
-  /** Its port; one that is free unless told. */
+  /** Its port, 1 to 65535; a free one from 49152 on unless told (RFC 6335 6). */
   readonly port?: number;
-  /** Speaks to this one only: `{ address, port }`. */
+  /** Speaks to this one only: `{ address, port }`, the port 1 to 65535. */
   readonly connect?: { readonly address: string; readonly port: number };
   /** 4 or 6, when no address says so; 4 unless told. */
   readonly family?: 4 | 6;
@@ -64,7 +64,7 @@ export interface UdpOptions {
 
 /** A datagram that was received. */
 export interface Datagram {
-  /** What was sent. */
+  /** What was sent: a copy of the payload, without headers. */
   readonly data: Uint8Array;
   /** Who sent it. */
   readonly address: string;
@@ -78,11 +78,11 @@ export interface Datagram {
 
 /** An error that came back about something that was sent: ICMP's words. */
 export interface UdpError {
-  /** ICMP's type. */
+  /** ICMP's type (RFC 792, RFC 4443). */
   readonly type: number;
   /** ICMP's code. */
   readonly code: number;
-  /** The MTU of "need fragment" and "packet too big". */
+  /** The MTU of "need fragment" and "packet too big", in bytes. */
   readonly mtu: number;
   /** Who says so. */
   readonly from: string;
@@ -94,20 +94,26 @@ export interface UdpSocket extends AsyncIterableIterator<Datagram> {
   readonly address: string;
   /** The port it is bound to. */
   readonly port: number;
-  /** Datagrams that were dropped because nobody read. */
+  /** Datagrams that were dropped because nobody read; 0 once closed. */
   readonly dropped: number;
   /** The last ICMP error about something that it sent. */
   readonly error: UdpError | undefined;
   /**
    * Sends a datagram of at most 65,507 bytes; it leaves in fragments when it must. 0, or FreeBSD's errno:
    * 40 too big, 49 no address, 51 no route, 55 no mbufs.
+   *
+   * @throws {SoftcError} `SOFTC_INET_CLOSED`, `SOFTC_INET_ARGUMENT` without a destination or with a wrong one
    */
   send(data: Uint8Array, to?: { readonly address: string; readonly port: number }): number;
-  /** Hears a group on an interface. @throws {SoftcError} `SOFTC_INET_EXISTS`, `SOFTC_INET_ARGUMENT`, `SOFTC_IF_GONE` */
+  /** Hears a group on an interface. @throws {SoftcError} `SOFTC_INET_EXISTS`, `SOFTC_INET_ARGUMENT`, `SOFTC_INET_CLOSED`, `SOFTC_IF_GONE`, `SOFTC_IF_STATE` */
   join(group: string, ifnet: Ifnet): void;
-  /** Leaves a group. The interface may be gone. False when it was not joined. */
+  /** Leaves a group. The interface may be gone. False when it was not joined. @throws {SoftcError} `SOFTC_INET_ARGUMENT` */
   leave(group: string, ifnet: Ifnet): boolean;
-  /** The next datagram; `undefined` when none comes within `ms`. */
+  /**
+   * The next datagram; `undefined` when none comes within `ms` milliseconds (for ever unless told), or it is closed.
+   *
+   * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, at once, while another read waits
+   */
   receive(ms?: number): Promise<Datagram | undefined>;
   /** Closes it; iteration ends. Idempotent. */
   close(): void;
