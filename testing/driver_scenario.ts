@@ -37,7 +37,7 @@ export interface DriverInput {
   readonly driver: string;
   /** Its options, before they are validated. */
   readonly options: unknown;
-  /** The driver of a module that has several. */
+  /** Cloner of the driver, of a module that has several; the first when undefined. */
   readonly cloner: string | undefined;
 }
 

@@ -20,19 +20,19 @@ export interface ExploreOptions {
   readonly max?: number;
   /** Random schedules after the exhaustive part; 0 unless told. */
   readonly random?: number;
-  /** PCT schedules after those; 0 unless told. */
+  /** PCT schedules of depth 3 after those (Burckhardt et al. 2010); 0 unless told. */
   readonly pct?: number;
-  /** Seed of the random ones; 1 unless told. */
+  /** Seed of the random and the PCT ones; 1 unless told. */
   readonly seed?: number;
-  /** Goes on after the first finding, and counts them. */
+  /** Goes on after the first finding, and counts them; false unless told. */
   readonly all?: boolean;
-  /** Keeps traces of this many schedules without a finding. */
+  /** Keeps traces of this many schedules without a finding; 0 unless told. */
   readonly show?: number;
   /** Loads of its turn word that a parked thread makes before it sleeps; 150 unless told. */
   readonly spins?: number;
   /** Detects data races; on unless told. */
   readonly races?: boolean;
-  /** Called now and then. */
+  /** Called at most every 20 ms, with the schedules run so far. */
   onProgress?(schedules: number): void;
 }
 
@@ -79,7 +79,7 @@ export interface ExploreReport {
 }
 
 /**
- * Explores the scenario that a module exports.
+ * Explores the scenario that a module exports, each of its threads in a worker. A violation is reported, not thrown.
  *
  * @example
  * ```ts ignore
@@ -88,6 +88,8 @@ export interface ExploreReport {
  * const report = await explore(new URL("./scenario.ts", import.meta.url).href, { bound: 2 });
  * if (report.violation !== undefined) throw new Error(report.violation.trace);
  * ```
+ * @throws {Error} when the module exports no such scenario, it has not 1 to 4 threads, a thread does not start
+ * within 15 s or throws in `prepare`, or a schedule takes more than 10 s
  */
 export async function explore(url: string, o: ExploreOptions = {}): Promise<ExploreReport> {
   const runner = await Runner.start({ url, pick: o.scenario, input: o.input }, o.spins ?? 150);
@@ -98,7 +100,12 @@ export async function explore(url: string, o: ExploreOptions = {}): Promise<Expl
   }
 }
 
-/** Runs one schedule again, with its trace. */
+/**
+ * Runs one schedule again, with its trace.
+ *
+ * @param schedule as {@linkcode Violation.schedule} says it
+ * @throws {Error} when it is not a schedule or has more than 4096 decisions, and as {@linkcode explore}
+ */
 export async function replay(
   url: string,
   schedule: string,

@@ -12,9 +12,9 @@ export const DRIVER_SCENARIOS = ["detach", "move"] as const;
 
 /** How a driver is explored. */
 export interface DriverExploreOptions extends Omit<ExploreOptions, "scenario" | "input"> {
-  /** Options of the driver. */
+  /** Options of the driver, before they are validated: plain data. */
   readonly options?: unknown;
-  /** The driver of a module that has several, by its cloner. */
+  /** The driver of a module that has several, by its cloner; the first unless told. */
   readonly cloner?: string;
 }
 
@@ -42,6 +42,8 @@ export function driverScenarios(
  *   if (report.violation !== undefined) throw new Error(formatReport(report));
  * }
  * ```
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
+ * @throws {Error} when the module has no driver or its options are refused, and as {@linkcode explore}
  */
 export async function exploreDriver(
   driver: URL | string,

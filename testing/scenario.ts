@@ -20,7 +20,11 @@ export interface ThreadContext {
   readonly sanitizer: Sanitizer | undefined;
   /** The step door of structural operations: `control.stepper = t.stepper`. Only thread 0 may wait there. */
   readonly stepper: Stepper;
-  /** Says that something happened in this schedule: see {@linkcode Scenario.mustHappen}. */
+  /**
+   * Says that something happened in this schedule.
+   *
+   * @throws {Error} when the label is not in {@linkcode Scenario.mustHappen}
+   */
   happened(label: string): void;
 }
 
@@ -52,7 +56,7 @@ export interface ScenarioArena {
   readonly ifnets?: number;
   /** Packet buffers, a multiple of 64; 64 unless told. A CPU takes 64 at a time. */
   readonly mbufs?: number;
-  /** Words of heap for rings and address-family data; 4096 unless told. */
+  /** 32-bit words of heap for rings and address-family data; 4096 unless told, and at least. */
   readonly heap?: number;
   /** The sanitizer; on unless told. */
   readonly debug?: boolean;
@@ -62,7 +66,7 @@ export interface ScenarioArena {
 export interface Scenario {
   /** Its id in reports. */
   readonly name: string;
-  /** Two to four threads. */
+  /** One to four threads. */
   readonly threads: readonly ScenarioThread[];
   /** Sizes of the arena. */
   readonly arena?: ScenarioArena;
@@ -76,7 +80,7 @@ export interface Scenario {
   intended?(arena: Arena, word: number): string | undefined;
   /** Part of the path of files that only help: a trace shows who called them. */
   readonly helpers?: string;
-  /** Steps after which a schedule is called a livelock; 2000 unless told. */
+  /** Points after which a schedule is called a livelock, up to 8192; 2000 unless told. */
   readonly steps?: number;
 }
 

@@ -6,7 +6,7 @@
 
 /** At point `step`, `choice` runs next. */
 export interface Decision {
-  /** Number of the point. */
+  /** Number of the point, from 0 on. */
   readonly step: number;
   /** Who runs next: a thread, or a fiber of thread 0. */
   readonly choice: number;

@@ -64,20 +64,20 @@ export type WatchEvent =
     readonly running: boolean;
   }
   | {
-    /** The driver logged something. */
+    /** The driver logged a line. */
     readonly type: "log";
     readonly line: string;
   };
 
 /** How a driver is watched. */
 export interface WatchOptions {
-  /** Told of everything, in order. */
+  /** Told of everything, in order; what does not load or throws comes here, too, as `error`. */
   onEvent(e: WatchEvent): void;
   /** Cloner of its interfaces; the module's first unless told. */
   readonly cloner?: string;
   /** Options for every create. */
   readonly options?: unknown;
-  /** Packets sent to each of its interfaces per second; 1000 unless told. */
+  /** Packets of 64 bytes sent through each of its interfaces per second; 1000 unless told, 6400 at most. */
   readonly rate?: number;
 }
 
@@ -108,7 +108,7 @@ const TICK = 10;
  * // save mynic.ts ...
  * await watch.stop();
  * ```
- * @throws {SoftcError} `SOFTC_MODULE_LOAD` when there is no such file
+ * @throws {SoftcError} `SOFTC_MODULE_LOAD` when there is no such file, `SOFTC_BOOT_CPU` when the lab's kernel does not boot
  */
 export async function watchDriver(path: string, o: WatchOptions): Promise<DriverWatch> {
   const file = resolve(path);

@@ -11,9 +11,9 @@ import { Client, ProblemError } from "./client.ts";
 /** Exit codes. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, environment: 3 } as const;
 
-/** Where a command writes. */
+/** Where a command writes. Texts end their own lines. */
 export interface Io {
-  /** Results. */
+  /** Results; JSON with `--json`. */
   out(text: string): void;
   /** Everything else: progress, faults, what was refused. */
   err(text: string): void;

@@ -18,7 +18,13 @@ import { start, START_OPTIONS } from "./start.ts";
 import { addWatch } from "./watch.ts";
 import { addWatchDriver } from "./watch_driver.ts";
 
-/** Runs one command; resolves with its exit code. */
+/**
+ * Runs one command; resolves with its exit code: 0 done, 1 a check failed or was refused, 2 usage, 3 environment.
+ * A `SoftcError` becomes text on `err` and a code; anything else that is thrown is a mistake of softc's own and rejects.
+ *
+ * @param args without the names of the runtime and the program
+ * @param io the process's own output unless told
+ */
 export async function runCli(args: readonly string[], io: Io = STANDARD): Promise<number> {
   const program = new Command("softc")
     .description("Runs, watches and changes a softc system.")

@@ -16,15 +16,15 @@ import { getCookie, setCookie } from "hono/cookie";
 import { SoftcError } from "../../mod.ts";
 import { problemResponse } from "./problem.ts";
 
-/** Limits of a server. */
+/** Limits of a server. What is beyond is refused: a body with `SOFTC_API_SIZE`, the rest with `SOFTC_API_LIMIT`. */
 export interface Limits {
-  /** Bytes of a request's body. */
+  /** Bytes of a request's body; 262,144 unless told. */
   readonly bodyBytes: number;
-  /** Requests per second, sustained, of all that hold the token; a second's worth may come at once. */
+  /** Requests per second, sustained, of all that hold the token; a second's worth may come at once. 5000 unless told. */
   readonly requestsPerSecond: number;
-  /** The same for requests without a valid token. */
+  /** The same for requests without a valid token; 50 unless told. */
   readonly strangersPerSecond: number;
-  /** Live streams and captures open at once. */
+  /** Live streams and captures open at once; 512 unless told. */
   readonly streams: number;
 }
 

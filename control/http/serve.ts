@@ -22,13 +22,16 @@ import { InputError, problemResponse } from "./problem.ts";
 export interface ServeOptions {
   /** TCP port on 127.0.0.1; 0, the default, takes a free one. */
   readonly port?: number;
-  /** Path of a UNIX socket, instead of a port. */
+  /** Path of a UNIX socket, instead of a port; made with mode 0600. One that nobody listens on is replaced. */
   readonly socket?: string;
-  /** The token; a new one unless given. */
+  /** The token; a new one of 256 random bits unless given. */
   readonly token?: string;
-  /** Places that modules may be loaded from: folders that end in `/`, files, URLs, package names. */
+  /**
+   * Places that modules may be loaded from: folders that end in `/`, files, URLs, package names. Built-in drivers
+   * (`softc:NAME`) always may; nothing else unless told.
+   */
   readonly allowModules?: readonly string[];
-  /** Limits that differ from the usual. */
+  /** Limits that differ from the defaults of {@linkcode Limits}. */
   readonly limits?: Partial<Limits>;
   /** Told of errors inside the server; clients get none of it. */
   onError?(e: unknown): void;
@@ -40,12 +43,17 @@ export interface ControlServer {
   readonly url: string;
   /** What a caller sends as `Authorization: Bearer`. */
   readonly token: string;
-  /** What an apply would do, line by line. @throws {SoftcError} `SOFTC_LAB_BAD` */
+  /**
+   * What an apply would do, line by line; empty when the system is what the lab says.
+   *
+   * @throws {SoftcError} `SOFTC_LAB_BAD`: another number of CPUs, or another parent of a vnet that is there
+   */
   diff(lab: Lab): string[];
   /**
    * Makes the system what the lab says: all of it, or nothing; says what was done.
    *
-   * @throws {SoftcError} `SOFTC_LAB_APPLY`, `SOFTC_LAB_BAD`, `SOFTC_LAB_BUSY`
+   * @throws {SoftcError} `SOFTC_LAB_BUSY` while another apply runs; `SOFTC_LAB_BAD` as in `diff`, before any step;
+   * `SOFTC_LAB_APPLY` when a step failed or `signal` was aborted, after the steps done were undone
    */
   apply(lab: Lab, o?: ApplyOptions): Promise<string[]>;
   /** Ends every stream and connection; the kernel runs on. */
@@ -53,7 +61,7 @@ export interface ControlServer {
 }
 
 /**
- * Serves a kernel's API.
+ * Serves a kernel's API and dashboard, on loopback or a UNIX socket; resolves once it listens.
  *
  * @example
  * ```ts ignore
@@ -61,7 +69,7 @@ export interface ControlServer {
  * const server = await serveControl(kernel);
  * console.log(`${server.url}/#token=${server.token}`);
  * ```
- * @throws {SoftcError} `SOFTC_API_LISTEN`
+ * @throws {SoftcError} `SOFTC_API_LISTEN` when the port or the socket cannot be had
  */
 export function serveControl(kernel: Kernel, o: ServeOptions = {}): Promise<ControlServer> {
   return serve(kernel, o);

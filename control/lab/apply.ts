@@ -8,7 +8,7 @@ import type { Lab } from "./schema.ts";
 export interface ApplyOptions {
   /** Told of each step before it is done. */
   onStep?(text: string): void;
-  /** Aborting it undoes what was done. */
+  /** Aborting it fails the next step with `SOFTC_LAB_APPLY`: what was done is undone. */
   readonly signal?: AbortSignal;
 }
 

@@ -17,9 +17,9 @@ export interface LabRoute {
 
 /** A module of a lab, and where its drivers run. */
 export interface LabModule {
-  /** A URL, a path or a package name. */
+  /** `softc:NAME`, a URL, a path or a package name. */
   readonly module: string;
-  /** In a worker of its own, a driver host, instead of on the kernel's CPUs. */
+  /** In a worker of its own, a driver host, instead of on the kernel's CPUs; false unless told. */
   readonly host?: boolean | undefined;
 }
 
@@ -27,9 +27,9 @@ export interface LabModule {
 export interface LabVnet {
   /** The vnet that it is made in; vnet0 unless told. */
   readonly parent?: string | undefined;
-  /** Takes and throws away every valid packet (RFC 863). */
+  /** Takes and throws away every valid packet (RFC 863); false unless told. */
   readonly discard: boolean;
-  /** Sends on what is for others: it is a router. */
+  /** Sends on what is for others: it is a router. False unless told. */
   readonly forwarding?: boolean | undefined;
   /** Routes beside those that come with addresses. */
   readonly routes?: readonly LabRoute[] | undefined;
@@ -39,11 +39,11 @@ export interface LabVnet {
 export interface LabEnd {
   /** The vnet that it is in. */
   readonly vnet: string;
-  /** Whether it is UP. */
+  /** Whether it is UP; true unless told. */
   readonly up: boolean;
   /** Addresses with their prefix lengths: `10.0.0.1/24`, `2001:db8::1/64`. */
   readonly addresses?: readonly string[] | undefined;
-  /** Bytes of payload; the driver's unless told. */
+  /** Bytes of payload, 72 to 1958; the driver's unless told. */
   readonly mtu?: number | undefined;
 }
 
@@ -55,7 +55,7 @@ export interface LabInterface extends LabEnd {
   readonly cloner: string;
   /** The vnet that it is made in, when that is another: it is then lent to `vnet`. */
   readonly home?: string | undefined;
-  /** Its home CPU; chosen unless told. */
+  /** Its home CPU, from 0 on; chosen unless told. */
   readonly cpu?: number | undefined;
   /** The driver's options. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
@@ -63,25 +63,25 @@ export interface LabInterface extends LabEnd {
 
 /** An emulated link of a lab, each way. The same seed loses the same packets. */
 export interface LabNetem {
-  /** Of the losses' order; 1 unless told. */
+  /** Of the losses' order, from 0 on; 1 unless told. */
   readonly seed?: number | undefined;
-  /** Probability that a packet is lost, 0 to 1. */
+  /** Probability that a packet is lost, 0 to 1; 0 unless told. */
   readonly loss?: number | undefined;
-  /** Packets per second; what is above waits in a queue, and is dropped when that is full. */
+  /** Packets per second; what is above waits in a queue, and is dropped when that is full. No limit unless told. */
   readonly rate?: number | undefined;
-  /** Milliseconds that a packet is under way. */
+  /** Milliseconds that a packet is under way, up to 60,000; 0 unless told. */
   readonly delay?: number | undefined;
-  /** Packets under way at most; 1000 unless told. */
+  /** Packets under way at most, 1 to 65,536; what is above is lost. 1000 unless told. */
   readonly limit?: number | undefined;
 }
 
 /** A pair of interfaces, joined: its ends are called `NAMEa` and `NAMEb`; the first end's vnet is home of both. */
 export interface LabLink {
-  /** Name of the pair. */
+  /** Name of the pair, 1 to 14 characters. */
   readonly name: string;
   /** The cloner that makes both; `epair` unless told. */
   readonly cloner: string;
-  /** Home CPU of both. */
+  /** Home CPU of both, from 0 on; chosen unless told. */
   readonly cpu?: number | undefined;
   /** The driver's options. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
@@ -91,7 +91,7 @@ export interface LabLink {
   readonly ends: readonly LabEnd[];
 }
 
-/** A stream of packets of a lab. */
+/** A stream of packets of a lab: UDP in IPv4, to the port discard (RFC 863). */
 export interface LabTraffic {
   /** Its name. */
   readonly name: string;
@@ -99,17 +99,17 @@ export interface LabTraffic {
   readonly vnet: string;
   /** The interface that sends. */
   readonly ifnet: string;
-  /** Length of the frames. */
+  /** Bytes of each frame without its check sequence, 60 to 1514; 64 unless told. */
   readonly bytes: number;
   /** Destination; broadcast unless told. */
   readonly mac?: string | undefined;
-  /** IPv4 source. */
+  /** IPv4 source; 192.0.2.1 unless told (RFC 5737). */
   readonly from?: string | undefined;
-  /** IPv4 destination. */
+  /** IPv4 destination; 192.0.2.2 unless told. */
   readonly to?: string | undefined;
   /** CPUs that send; all but CPU 0 unless told. */
   readonly cpus?: readonly number[] | undefined;
-  /** Packets per batch. */
+  /** Packets per batch, 1 to 256; 32 unless told. */
   readonly batch?: number | undefined;
   /** Packets per CPU; endless unless told. */
   readonly count?: number | undefined;
@@ -123,7 +123,7 @@ export interface Lab {
   readonly $schema?: string | undefined;
   /** What people call it. */
   readonly name?: string | undefined;
-  /** CPUs of the kernel; read at start only. */
+  /** CPUs of the kernel, 1 to 16; read at start only. An apply takes no other number. */
   readonly cpus?: number | undefined;
   /** Modules to load; built-in ones that a cloner needs are loaded unasked. */
   readonly modules: readonly (string | LabModule)[];
@@ -252,8 +252,9 @@ function dangling(lab: Lab): { at: (string | number)[]; message: string }[] {
 }
 
 /**
- * Reads a lab.
+ * Reads a lab from its JSON; fills in what has a default. Touches no kernel.
  *
+ * @param from what errors call it
  * @throws {SoftcError} `SOFTC_LAB_BAD`, naming each place
  */
 export function parseLab(text: string, from = "the lab"): Lab {

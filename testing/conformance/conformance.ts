@@ -18,7 +18,7 @@ export type { ConformanceRule, DeviceMaker, TestDevice };
 export interface ConformanceOptions {
   /** Cloner that makes its interfaces; that of the module's first driver unless told. */
   readonly cloner?: string;
-  /** Options for every create. */
+  /** Options for every create; none unless told. */
   readonly options?: unknown;
   /**
    * For the driver of a device: makes one. Its interfaces come from plugging that in then, not from its cloner.
@@ -58,7 +58,12 @@ export function conformance(url: URL | string, o: ConformanceOptions = {}): void
   }
 }
 
-/** Tries one rule; one that does not apply to the driver of a device holds. @throws {ConformanceError} naming the rule that was broken */
+/**
+ * Tries one rule on a kernel of its own; one that does not apply to the driver of a device holds. `skip` and `test`
+ * are not looked at.
+ *
+ * @throws {ConformanceError} naming the rule that was broken; `D01` when no driver of the module has a cloner
+ */
 export async function tryRule(
   rule: ConformanceRule,
   url: URL | string,

@@ -8,7 +8,7 @@ import { type Lab, turn } from "./lab.ts";
 
 /** A rule and how it is tried. */
 export interface ConformanceRule {
-  /** Stable: `D01`. */
+  /** Its id, which never changes: `D01`. */
   readonly id: string;
   /** What holds, one sentence. */
   readonly text: string;

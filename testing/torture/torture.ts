@@ -18,7 +18,7 @@ export type { OpCount, TortureSubject };
 export interface TortureOptions {
   /** What is tortured. */
   readonly subjects: readonly TortureSubject[];
-  /** Seconds in all; 10 unless told. It ends with the round. */
+  /** Seconds in all; 10 unless told. It ends with the round: rounds take 4 s, the last one 0.5 s at least. */
   readonly seconds?: number;
   /** CPUs of each kernel; 2 unless told. */
   readonly cpus?: number;
@@ -26,7 +26,7 @@ export interface TortureOptions {
   readonly seed?: number;
   /** Milliseconds that one operation may take; 30,000 unless told. */
   readonly deadline?: number;
-  /** Runs this round alone: what a failure names. */
+  /** Runs this round alone, by its number from 0 on: what a failure names. */
   readonly round?: number;
   /** Told after each round. */
   onRound?(report: TortureReport): void;
@@ -62,7 +62,7 @@ export interface TortureReport {
 const ROUND = 4;
 
 /**
- * Tortures drivers, and the kernel with them. Stops after the first round that fails.
+ * Tortures drivers, and the kernel with them. Stops after the first round that fails; a failure is reported, not thrown.
  *
  * @example
  * ```ts
@@ -74,6 +74,7 @@ const ROUND = 4;
  * });
  * console.log(report.pass, report.failures);
  * ```
+ * @throws {SoftcError} `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_CPU` when a round's kernel does not boot
  */
 export async function torture(o: TortureOptions): Promise<TortureReport> {
   const { seed = 1, cpus = 2, seconds = 10, deadline = 30_000 } = o;
