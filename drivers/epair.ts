@@ -9,7 +9,7 @@ import { defineDriver, type Driver, SoftcError, type StandardSchema } from "../c
 
 /** Options of a pair. */
 export interface EpairOptions {
-  /** Where received packets are processed: on the sender's CPU, on one CPU, or spread by flow. */
+  /** Where received packets are processed: on the sender's CPU (`"direct"`, the default), spread by flow, or on the CPU of this number. */
   readonly dispatch?: "direct" | "flow" | number;
 }
 
@@ -28,7 +28,10 @@ const options: StandardSchema<EpairOptions> = {
   },
 };
 
-/** The driver: cloner `epair`. Runs on every CPU. */
+/**
+ * The driver: cloner `epair`, as epair(4). Runs on every CPU. Create throws `SOFTC_DRIVER_OPTIONS` for a bad
+ * `dispatch`, `SOFTC_DEV_IFNET` for a CPU that the kernel has not.
+ */
 const epair: Driver<EpairOptions> = defineDriver({
   name: "epair",
   api: 1,

@@ -5,7 +5,7 @@
  */
 import { defineDriver, type Driver } from "../core/device/mod.ts";
 
-/** The driver: cloner `lo`. Runs on every CPU: each sends to itself. */
+/** The driver: cloner `lo`, as lo(4). Runs on every CPU: each sends to itself. MTU 1500 bytes, no options. */
 const loopback: Driver<undefined> = defineDriver({
   name: "loopback",
   api: 1,

@@ -15,7 +15,7 @@ export class Dma {
   readonly u8: Uint8Array;
   readonly #a: Int32Array;
 
-  /** Memory over `buffer`, from `offset` on: both views must be of the same bytes. */
+  /** Memory over `length` bytes of `buffer` (all that follow unless told), from byte `offset` (a multiple of 4, 0 unless told) on. */
   constructor(buffer: ArrayBufferLike, offset: number = 0, length: number = buffer.byteLength - offset) {
     this.u8 = new Uint8Array(buffer, offset, length);
     this.#a = new Int32Array(buffer, offset, length >> 2);
@@ -59,7 +59,7 @@ export class Dma {
     const word = at >> 2;
     set(this.#a, word, (get(this.#a, word) & ~(0xffff << shift)) | (value & 0xffff) << shift);
   }
-  /** Copies packet bytes inside this memory. Short ones by word: a bulk copy costs 30 ns to begin. */
+  /** Copies `len` packet bytes inside this memory. Aligned ones up to 256 bytes by word, so up to 3 bytes after them too: a bulk copy costs 30 ns to begin. */
   copy(from: number, to: number, len: number): void {
     if (len > 256 || ((from | to) & 3) !== 0) {
       this.u8.copyWithin(to, from, from + len);

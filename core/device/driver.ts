@@ -69,7 +69,7 @@ export interface VnetName {
 
 /** A timer of a driver. One shot; set it again from its function for a period. */
 export interface Timer {
-  /** Arms it `ms` from now, again if it was armed. @throws {SoftcError} `SOFTC_DEV_SCOPE` after stop */
+  /** Arms it `ms` milliseconds (0 or more) from now, again if it was armed. @throws {SoftcError} `SOFTC_DEV_ARGUMENT`; `SOFTC_DEV_SCOPE` once the scope closes */
   set(ms: number): void;
   /** Disarms it; its function does not run after this. */
   cancel(): void;
@@ -77,7 +77,7 @@ export interface Timer {
 
 /** Rings a driver's interrupt function on its CPU, in a later turn of the pump; several rings before it are one. */
 export interface Doorbell {
-  /** Rings it. */
+  /** Rings it; does nothing once the scope closes. */
   ring(): void;
 }
 
@@ -99,19 +99,19 @@ export interface Peer {
 export interface IfDeclaration {
   /** Ethernet, or a loopback. */
   readonly type: "ether" | "loop";
-  /** 6 bytes; made from the slot unless told. */
+  /** 6 bytes; made from the slot unless told, zeros for a loopback. */
   readonly mac?: Uint8Array;
   /** Bytes of payload, 72 to 1958; 1500 unless told. */
   readonly mtu?: number;
   /** Name; the driver's name and the lowest free number unless told. */
   readonly name?: string;
-  /** Groups that it joins. */
+  /** Groups that it joins, besides that of its cloner or driver. */
   readonly groups?: readonly string[];
-  /** Output queues, fewer than the driver's `queues`: when the device has fewer. */
+  /** Output queues, 1 to the driver's `queues`: when the device has fewer; all of them unless told. Not for per-CPU drivers. */
   readonly queues?: number;
   /** What it can do for the stack: "txcsum", it completes partial checksums of what it sends ({@linkcode Batch.csum}). */
   readonly capabilities?: readonly IfCap[];
-  /** Where its received packets are processed: where they come in, spread by flow, or on one CPU. */
+  /** Where its received packets are processed: where they come in (the default), spread by flow, or on the CPU of this number. */
   readonly dispatch?: "direct" | "flow" | number;
 }
 
@@ -141,7 +141,7 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   ifInput(b: Batch, queue?: number): void;
   /** The device has room again: what waits for queue `queue` is sent. */
   txWake(queue: number): void;
-  /** Reports the link state; `bps` bits per second. */
+  /** Reports the link state; `bps` bits per second, kept in whole kbit/s; 0 unless told. Ignored once the scope closes. */
   link(up: boolean, bps?: number): void;
   /** Up to `n` (at most 256) empty packets to receive into; fewer when mbufs run out. The batch is reused by the next call. */
   alloc(n: number): Batch;
@@ -153,13 +153,13 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   bytes(m: Mbuf): Uint8Array;
   /** Adds `n`, 1 unless told, to a named counter of the driver: of this CPU, summed over CPUs when read. */
   count(name: string, n?: number): void;
-  /** Makes a timer, disarmed; `fn` runs on this CPU, between hooks, outside every section. */
+  /** Makes a timer, disarmed; `fn` runs on this CPU, between hooks, outside every section. A throw of `fn` is the instance's fault. */
   timer(fn: () => void): Timer;
-  /** Runs asynchronous work that the framework knows of: stop waits for it. */
+  /** Runs asynchronous work that the framework knows of: the end of the scope waits for it. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
   task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R>;
-  /** Makes an interrupt: `fn` runs on this CPU after the doorbell was rung. */
+  /** Makes an interrupt: `fn` runs on this CPU after the doorbell was rung. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
   interrupt(fn: () => void): Doorbell;
-  /** Runs `fn` on this CPU outside every section, after a grace period that begins after this call (epoch(9)). Stop waits for it. */
+  /** Runs `fn` on this CPU outside every section, after a grace period that begins after this call (epoch(9)). The end of the scope waits for it. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
   epochCall(fn: () => void): void;
   /** Opens a section that may stay open across an await: for I/O with an interface in hand. @throws {SoftcError} `SOFTC_EPOCH_FULL` */
   epochOpen(): AsyncSection;
@@ -175,15 +175,15 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   address(m: Mbuf): number;
   /** An empty batch, to `put` packets into that the device filled. Reused by the next call; nothing may be left in it. */
   gather(): Batch;
-  /** Runs `fn` in a turn of this CPU after somebody has changed the word at `at` with `kick`. */
+  /** Runs `fn` in a turn of this CPU after somebody has changed the word at byte address `at` (a multiple of 4) with `kick`. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
   listen(at: number, fn: () => void): void;
-  /** Changes the word at `at` and wakes CPU `cpu`, whose instance listens there. */
+  /** Adds 1 to the word at byte address `at` (a multiple of 4) and wakes CPU `cpu`, whose instance listens there. */
   kick(cpu: number, at: number): void;
 }
 
 /** What every driver has. */
 export interface CommonDef<SC, O, F extends Fields> {
-  /** Name of the driver: prefix of its interfaces' names, in every message. */
+  /** Name of the driver: prefix of its interfaces' names, in every message. At most 15 lower-case letters, digits and dashes, a letter first. */
   readonly name: string;
   /** Version of the driver API that it is written for. */
   readonly api: 1;
@@ -193,15 +193,15 @@ export interface CommonDef<SC, O, F extends Fields> {
   readonly shared?: Struct<F>;
   /** Name under which instances can be created by hand. */
   readonly cloner?: string;
-  /** Interfaces that one create makes and one destroy ends; 1 unless told. */
+  /** Interfaces that one create makes and one destroy ends, 1 to 16; 1 unless told. */
   readonly instances?: number;
   /** Devices that it may drive. */
   readonly match?: readonly Match[];
-  /** Entries of each output queue (a power of two); 512 unless told. */
+  /** Entries of each output queue (a power of two, 2 to 65536); 512 unless told. */
   readonly queueLength?: number;
   /** CPU 0, no section, sync, no side effect: above 0 no, 0 and below a bid, highest wins. */
   probe?(id: DeviceId): number;
-  /** Home CPU, no section, may await, state attaching: makes the softc. A throw unwinds; destroy is not called. */
+  /** Home CPU, no section, may await, state attaching: makes the softc, an object, and declares the interface (else `SOFTC_DRIVER_SHAPE`, `SOFTC_DEV_IFNET`). A throw unwinds; destroy is not called. */
   attach(dev: Dev<O, F>): SC | Promise<SC>;
   /** Home CPU, no section, may await, attached or moving: a change of flags or MTU. A throw rolls it back. */
   set?(sc: SC, c: IfChange): void | Promise<void>;
@@ -219,11 +219,12 @@ export interface CommonDef<SC, O, F extends Fields> {
 
 /** A driver whose hooks all run on its home CPU; other CPUs reach it through rings. */
 export interface DriverDef<SC extends object, O, F extends Fields> extends CommonDef<SC, O, F> {
-  /** Output queues; 1 unless told. */
+  /** Output queues, 1 to 64; 1 unless told. */
   readonly queues?: number;
   /**
    * Home CPU, in a section, sync, attached or moving: sends packets. Returns how many it took from the front;
    * the rest waits for `txWake`. What was accepted and neither taken, freed nor passed on is freed as sent.
+   * A throw is the instance's fault, and so is a count that is not true (`SOFTC_DRIVER_COUNT`): the interface goes.
    */
   transmit(sc: SC, b: Batch, queue: number): number;
 }

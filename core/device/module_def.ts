@@ -29,7 +29,7 @@ export interface ModuleDef {
 }
 
 /**
- * Defines a module of several drivers.
+ * Defines a module of several drivers. Only infers types: its shape is checked when it is loaded.
  *
  * @example
  * ```ts

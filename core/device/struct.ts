@@ -6,7 +6,7 @@
 import { add, cas, get, load, set, store } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 
-/** Fields: `"i32"` is one word, `["i32", n]` is n words. */
+/** Fields: `"i32"` is one signed word of 4 bytes, `["i32", n]` is n of them, 1 to 1048576. */
 export type Fields = Readonly<Record<string, "i32" | readonly ["i32", number]>>;
 
 /** A layout: the offset and size of each field, in words. */
@@ -29,7 +29,7 @@ export interface Struct<F extends Fields> {
  * const shared = struct({ seen: "i32", byCpu: ["i32", 16] });
  * console.log(shared.words); // 17
  * ```
- * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE` for an array of no, or too many, words
  */
 export function struct<const F extends Fields>(fields: F): Struct<F> {
   const offsets: Record<string, number> = {};

@@ -21,7 +21,7 @@ export interface CaptureOptions {
 export interface CaptureFile {
   /** Frames recorded so far. */
   readonly frames: number;
-  /** Frames that found no room on their way to the file; the file says where. */
+  /** Frames so far that found no room on their way to the file; the file says where. */
   readonly missed: number;
   /** Ends the recording: what the taps still hold, statistics of each interface, then the file is closed. Idempotent. @throws {SoftcError} `SOFTC_PCAP_FILE` when writing failed */
   close(): Promise<void>;

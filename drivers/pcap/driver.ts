@@ -21,7 +21,7 @@ export interface PcapOptions {
   readonly speed?: number | "full";
   /** How often it is played, `true` until the interface goes down; once unless told. */
   readonly loop?: number | true;
-  /** Plays only what was recorded on the interface of this name. */
+  /** Plays only what was recorded on the interface of this name; all unless told. Must be Ethernet. */
   readonly interface?: string;
 }
 
@@ -100,7 +100,8 @@ function withoutFcs(bytes: Uint8Array, originalLength: number, fcsLength: number
 /**
  * The driver: cloner `pcap`, on one home CPU. Plays while the interface is UP; down is a pause, and UP after the
  * end plays again. Counts `replayed`, `passes`, `toobig` (longer than a packet can be) and `cut` (replayed as
- * far as they were recorded).
+ * far as they were recorded). Create throws `SOFTC_DRIVER_OPTIONS`, `SOFTC_PCAP_FILE` (it cannot be read),
+ * `SOFTC_PCAP_BAD` (it breaks its format), `SOFTC_PCAP_ARGUMENT` (no such interface, or not Ethernet).
  */
 const pcap: Driver<PcapOptions> = defineDriver({
   name: "pcap",

@@ -23,11 +23,11 @@ export type Direction = "in" | "out" | "unknown";
 export interface CaptureInterface {
   /** The recorded name, or `if` and its number in the capture where none is recorded. */
   readonly name: string;
-  /** LINKTYPE number: what the frames start with. */
+  /** LINKTYPE number (tcpdump.org/linktypes.html): what the frames start with. */
   readonly linkType: number;
-  /** Longest part of a frame that was recorded; 0 = no limit. */
+  /** Bytes of a frame that were recorded at most; 0 = no limit. */
   readonly snapLength: number;
-  /** Bytes of frame check sequence at the end of each frame. */
+  /** Bytes of frame check sequence at the end of each frame; 0 = none. */
   readonly fcsLength: number;
   /** The recorded description. */
   readonly description?: string;
@@ -45,7 +45,7 @@ export interface CapturedFrame {
   readonly interface: number;
   /** What was recorded of it: a view into the file's bytes, not a copy. */
   readonly bytes: Uint8Array;
-  /** Its length on the wire, at least `bytes.length`. */
+  /** Its bytes on the wire, at least `bytes.length`. */
   readonly originalLength: number;
   /** Which way it went. */
   readonly direction: Direction;

@@ -25,9 +25,9 @@ const TSRESOL_NANOSECONDS = 9;
 export interface InterfaceRecord {
   /** Name that tools show. */
   name: string;
-  /** What its frames start with; Ethernet unless given. */
+  /** LINKTYPE number of what its frames start with, 0 to 65535; Ethernet unless given. */
   linkType?: number;
-  /** Longest part of a frame to record; 0, the default, is all of it. */
+  /** Bytes of a frame to record at most; 0, the default, is all of it. */
   snapLength?: number;
   /** What it is. */
   description?: string;
@@ -41,13 +41,13 @@ export interface FrameRecord {
   at: bigint;
   /** The frame, or its recorded part. */
   bytes: Uint8Array;
-  /** Length on the wire, if `bytes` is not all of it. */
+  /** Bytes on the wire, if `bytes` is not all of it. */
   originalLength?: number;
-  /** Which way it went. */
+  /** Which way it went; "unknown" unless given. */
   direction?: Direction;
   /** Why it was dropped, if it was. */
   dropReason?: string;
-  /** Packets lost before this one, that are not in the file. */
+  /** Packets lost before this one, that are not in the file; 0 unless given. */
   lost?: number;
   /** A comment. */
   comment?: string;
@@ -63,7 +63,7 @@ interface Described {
  * Makes the bytes of one pcapng section; where they go is the caller's affair.
  *
  * What is written collects inside until {@linkcode PcapngWriter.take} hands it over; whole blocks only, so that
- * a file is readable after each append.
+ * a file is readable after each append. Little-endian, nanoseconds, as draft-ietf-opsawg-pcapng-03 has it.
  *
  * @example
  * ```ts ignore
@@ -103,7 +103,7 @@ export class PcapngWriter {
     return chunk;
   }
 
-  /** Describes an interface; its number is what frames name it by, 0 for the first. */
+  /** Describes an interface; its number is what frames name it by, 0 for the first. @throws {SoftcError} `SOFTC_PCAP_ARGUMENT` */
   addInterface(record: InterfaceRecord): number {
     const { name, linkType = LINKTYPE_ETHERNET, snapLength = 0, description } = record;
     checkWord(linkType, 0xffff, "linkType");
@@ -121,7 +121,7 @@ export class PcapngWriter {
     return this.#interfaces.push({ snapLength, received: 0n, dropped: 0n }) - 1;
   }
 
-  /** Records a frame, cut to its interface's `snapLength`. */
+  /** Records a frame, cut to its interface's `snapLength`. @throws {SoftcError} `SOFTC_PCAP_ARGUMENT` */
   frame(record: FrameRecord): void {
     const { bytes, originalLength = bytes.length, direction = "unknown", dropReason, lost = 0, comment } =
       record;
@@ -157,7 +157,8 @@ export class PcapngWriter {
 
   /**
    * Records what an interface has counted so far: by default what was told to this writer, frames and lost ones;
-   * the driver's own counters if it has better. Tools keep the last.
+   * the driver's own counters if it has better. Tools keep the last. `at` is in nanoseconds since 1970 UTC.
+   * @throws {SoftcError} `SOFTC_PCAP_ARGUMENT`
    */
   statistics(id: number, at: bigint, counted: { received?: bigint; dropped?: bigint } = {}): void {
     const described = this.#described(id);

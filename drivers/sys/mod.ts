@@ -1,14 +1,14 @@
 /**
  * libc by foreign function interface: the few calls that drivers of real devices need. Linux on x86-64, on Deno.
  *
- * Imports nothing. Sync calls answer a count, or the negative errno; nothing throws but `openSys` and `fail`.
+ * Imports nothing. Sync calls answer a count, or the negative errno; nothing throws but `openSys` and `check`.
  * A `pollAsync` that is pending keeps its process alive and cannot be cancelled: always poll an eventfd with
  * the device and wake it by writing there.
  *
  * @module
  */
 
-/** Errno numbers of Linux that callers look for. */
+/** Errno numbers of Linux that callers look for: errno(3). */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -22,10 +22,10 @@ export const ERRNO = {
   EBADFD: 77,
 } as const;
 
-/** Flags of `open`. */
+/** Flags of `open`: open(2). */
 export const O = { RDONLY: 0, RDWR: 2, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 
-/** Events of `poll`. */
+/** Events of `poll`: poll(2). */
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, NVAL: 32 } as const;
 
 const SYMBOLS = {
@@ -107,25 +107,25 @@ export function sysMissing(): string | undefined {
 export interface Sys {
   /** Opens a file; a file descriptor or the negative errno. */
   open(path: string, flags: number): number;
-  /** Closes a file descriptor. */
+  /** Closes a file descriptor; 0 or the negative errno. */
   close(fd: number): number;
-  /** Reads into the start of `to`. */
+  /** Reads into the start of `to`; how many bytes, or the negative errno. */
   read(fd: number, to: Uint8Array): number;
-  /** Writes all of `from`. */
+  /** Writes `from` with one write(2); how many bytes went, or the negative errno. */
   write(fd: number, from: Uint8Array): number;
-  /** An ioctl with a pointer. */
+  /** An ioctl(2) with a pointer; its result, or the negative errno. */
   ioctl(fd: number, request: number, argument: Uint8Array): number;
-  /** An eventfd that does not block. */
+  /** An eventfd(2) that does not block, or the negative errno. */
   eventfd(): number;
-  /** Adds one to an eventfd: wakes who polls it. */
+  /** Adds one to an eventfd: wakes who polls it. 8 (bytes), or the negative errno. */
   signal(fd: number): number;
-  /** Moves this thread, and what it opens next, into the network namespace of a descriptor. Await nothing before moving back. */
+  /** setns(2): moves this thread, and what it opens next, into the network namespace of a descriptor. Await nothing before moving back. */
   setns(fd: number): number;
-  /** An inotify descriptor that does not block: it can be read when a name has gone from a directory. */
+  /** An inotify(7) descriptor that does not block, or the negative errno: it can be read when a name has gone from a directory. */
   watchNames(directory: string): number;
-  /** Names that have gone from the watched directory since the last call. */
+  /** Names that have gone from the watched directory since the last call; none on a failure too. */
   goneNames(fd: number): string[];
-  /** Waits off the thread until one of the descriptors can be read, or `ms` have passed; how many can. The errno of a failure is not known. */
+  /** Waits off the thread until one of the descriptors can be read, or `ms` milliseconds have passed (-1: no limit); how many can, -1 on a failure, whose errno is not known. */
   pollAsync(fds: readonly number[], ms: number): Promise<number>;
   /** Throws when `result` is a failure of `call`; gives it back otherwise. @throws {SysError} */
   check(call: string, result: number): number;
@@ -148,7 +148,7 @@ function inotifyNames(events: Uint8Array): string[] {
   return names;
 }
 
-/** Opens libc. @throws {SysError} where {@linkcode sysMissing} gives a reason, or without permission */
+/** Opens libc. @throws {Error} where {@linkcode sysMissing} gives a reason; what Deno throws without `--allow-ffi` */
 export function openSys(): Sys {
   const missing = sysMissing();
   if (missing !== undefined) throw new Error(`Cannot call libc on ${missing}`);

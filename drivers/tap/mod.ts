@@ -26,7 +26,7 @@ import { ERRNO, O, openSys, type Sys, SysError, sysMissing } from "../sys/mod.ts
 export interface TapOptions {
   /** Name of the Linux interface; Linux chooses unless told. At most 15 bytes. */
   readonly device?: string;
-  /** Named network namespace (as `ip netns` has them) that the Linux interface is made in. */
+  /** Named network namespace (as `ip netns` has them) that the Linux interface is made in; this thread's own unless told. */
   readonly netns?: string;
   /** Bytes of payload, 72 to 1958; 1500 unless told. Linux's side is set by who configures it. */
   readonly mtu?: number;
@@ -175,7 +175,11 @@ function gone(sc: TapSoftc): void {
   }).set(0);
 }
 
-/** The driver: cloner `tap`. */
+/**
+ * The driver: cloner `tap`, on one home CPU (Linux's Documentation/networking/tuntap.rst). Counts `nobufs` and
+ * `refused`, in frames. Create throws `SOFTC_DRIVER_OPTIONS`, also when the device cannot be opened, and
+ * `SOFTC_DEV_IFNET` for an MTU out of range; `SOFTC_DEV_GONE` is the fault when Linux's side goes away.
+ */
 const tap: Driver<TapOptions> = defineDriver({
   name: "tap",
   api: 1,

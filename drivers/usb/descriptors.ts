@@ -36,11 +36,11 @@ export const USB = {
 
 /** An endpoint. */
 export interface Endpoint {
-  /** Bit 7 = IN. */
+  /** bEndpointAddress: bit 7 = IN. */
   readonly address: number;
-  /** Transfer type, two bits. */
+  /** Transfer type, two bits: 2 bulk, 3 interrupt. */
   readonly type: number;
-  /** Bytes of a packet. */
+  /** Bytes of a packet at most. */
   readonly maxPacket: number;
 }
 
@@ -62,7 +62,7 @@ export interface Alternate {
 
 /** A configuration. */
 export interface Configuration {
-  /** wValue. */
+  /** bConfigurationValue. */
   readonly value: number;
   /** Every setting of every interface, in the order of the block. */
   readonly interfaces: readonly Alternate[];
@@ -70,7 +70,7 @@ export interface Configuration {
   readonly trouble?: string;
 }
 
-/** Reads a configuration descriptor and what follows it. */
+/** Reads a configuration descriptor and what follows it (USB 2.0, 9.6.3). Never throws: see `trouble`. */
 export function parseConfiguration(block: Uint8Array): Configuration {
   const interfaces: Alternate[] = [];
   const trouble = (what: string): Configuration => ({ value: block[5] ?? 0, interfaces, trouble: what });
@@ -121,7 +121,7 @@ export interface CdcFunction {
   readonly notify: Endpoint | undefined;
   /** String index of the MAC address; 0 = none. */
   readonly macString: number;
-  /** Bytes of the largest frame. */
+  /** Bytes of the largest frame: wMaxSegmentSize. */
   readonly maxSegment: number;
 }
 
@@ -166,7 +166,7 @@ function complete(c: Configuration, kind: "ecm" | "ncm", control: Alternate): Cd
   return `no setting of data interface ${union[4]} has both bulk endpoints`;
 }
 
-/** The text of a string descriptor; undefined when it is none. */
+/** The text of a string descriptor (USB 2.0, 9.6.7); undefined when it is none. */
 export function parseString(d: Uint8Array): string | undefined {
   const len = Math.min(d[0] ?? 0, d.length);
   if (len < 2 || d[1] !== USB.STRING) return undefined;

@@ -19,6 +19,6 @@ export type { NicOptions } from "./nic.ts";
 export { Transfer, UsbError } from "./transfer.ts";
 export type { Setup, TransferStatus, UsbPort } from "./transfer.ts";
 
-/** The module: driver `cdc`. */
+/** The module: driver `cdc`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`, a request that fails there with a `UsbError`. */
 const usb: ModuleDef = defineModule({ name: "usb", api: 1, drivers: [cdc] });
 export default usb;

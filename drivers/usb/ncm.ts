@@ -71,21 +71,21 @@ export function readBlock(
 
 /** What a device says of the blocks that it takes (GET_NTB_PARAMETERS), with what is nonsense made harmless. */
 export interface BlockLimits {
-  /** Bytes of a block from the device, and to it. */
+  /** Bytes of a block from the device at most, 2048 or more. */
   readonly inSize: number;
-  /** Bytes of a block to the device. */
+  /** Bytes of a block to the device at most, 2048 or more. */
   readonly outSize: number;
-  /** Frames lie at this alignment, */
+  /** Frames lie at this alignment in bytes, a power of two from 4 to 1024, */
   readonly divisor: number;
   /** and this remainder. */
   readonly remainder: number;
-  /** Alignment of the table. */
+  /** Alignment of the table in bytes, a power of two from 4 to 1024. */
   readonly alignment: number;
-  /** Frames in a block to it. */
+  /** Frames in a block to it at most, 1 to 64. */
   readonly frames: number;
 }
 
-/** Reads the 28 bytes of NTB parameters; undefined when they are none. */
+/** Reads the 28 bytes of NTB parameters (CDC NCM 1.0, 6.2.1), blocks of at most `most` bytes; undefined when they are none. */
 export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefined {
   if (b.length < 28 || u16(b, 0) < 28 || (u16(b, 2) & 1) === 0) return undefined;
   const power = (n: number, least: number): number =>

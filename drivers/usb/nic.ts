@@ -32,9 +32,9 @@ export class SoftNic implements UsbFunction {
   wake: (address: number) => void = () => {};
   /** Where frames from the host go: the other end of the cable. */
   onFrame: (frame: Uint8Array) => void = () => {};
-  /** Frames from the host, and frames to it that had no room. */
+  /** Frames from the host. */
   received = 0;
-  /** Frames to the host that had no room. */
+  /** Frames to the host that had no room, or came before it had set the interface up. */
   dropped = 0;
   /** Blocks and frames of the host that were wrong. */
   mistakes = 0;
@@ -55,7 +55,7 @@ export class SoftNic implements UsbFunction {
     this.options = options;
   }
 
-  /** Puts a frame into the cable, to the host. */
+  /** Puts a frame into the cable, to the host; false when it was dropped. */
   send(frame: Uint8Array): boolean {
     if (this.#queue.length >= (this.options.queue ?? 256) || this.#setting === 0) {
       this.dropped++;

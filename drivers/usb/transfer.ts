@@ -33,7 +33,7 @@ export class Transfer {
   readonly #state = new Dma(new SharedArrayBuffer(4));
   readonly #done: (t: Transfer) => void;
 
-  /** A transfer for `endpoint` (its address, bit 7 = IN). */
+  /** A transfer of at most `size` bytes for `endpoint` (its address, bit 7 = IN); `done` is called at each completion. */
   constructor(readonly endpoint: number, size: number, done: (t: Transfer) => void) {
     this.buffer = new Uint8Array(size);
     this.length = size;
@@ -65,7 +65,7 @@ export class Transfer {
   }
 }
 
-/** A setup packet. */
+/** A setup packet: USB 2.0, 9.3. */
 export interface Setup {
   /** bmRequestType. */
   readonly type: number;
@@ -79,7 +79,7 @@ export interface Setup {
   readonly length?: number;
 }
 
-/** What failed of a request. */
+/** How a request failed: its `status`. Has no softc code. */
 export class UsbError extends Error {
   /** Its kind. */
   override readonly name = "UsbError";

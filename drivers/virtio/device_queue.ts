@@ -17,7 +17,7 @@ export interface DeviceQueueOptions {
   readonly eventIdx: boolean;
   /** INDIRECT was negotiated. */
   readonly indirect: boolean;
-  /** Whether the driver may name these bytes. */
+  /** Whether the driver may name the `len` bytes at byte address `at`. */
   valid(at: number, len: number): boolean;
   /** Told of the driver's mistake, once. */
   mistake(what: string): void;
@@ -43,7 +43,7 @@ export class DeviceQueue {
   #published = 0;
   #flags = 0;
 
-  /** Makes one. */
+  /** A queue of `n` entries (a power of two) whose parts lie at byte addresses of `dma`: virtio 1.2, 2.7. */
   constructor(
     readonly dma: Dma,
     readonly n: number,

@@ -21,6 +21,6 @@ export type { VhostOptions } from "./vhost.ts";
 export { Waiters } from "./waiters.ts";
 export { WINDOW, WindowTransport } from "./window.ts";
 
-/** The module: drivers `virtio-net`, `virtio-net-mq` and `vhost`. */
+/** The module: drivers `virtio-net`, `virtio-net-mq` and `vhost`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`. */
 const virtio: ModuleDef = defineModule({ name: "virtio", api: 1, drivers: [virtioNet, virtioNetMq, vhost] });
 export default virtio;

@@ -18,13 +18,13 @@ import { WindowTransport } from "./window.ts";
 
 /** Options of the driver, given when the device is plugged in. */
 export interface VirtioNetOptions {
-  /** Features not to use. */
+  /** Features not to use; none unless told. */
   readonly without?: readonly Feature[];
   /** Entries of each queue; as many as the device has, at most 256, unless told. */
   readonly entries?: number;
   /** Queue pairs on the home CPU, where the device has them (MQ): 1 to 4; 1 unless told. */
   readonly pairs?: number;
-  /** Bytes of a receive buffer; a whole packet unless told. Less needs MRG_RXBUF. */
+  /** Bytes of a receive buffer; a whole packet, 1984, unless told. Less needs MRG_RXBUF. */
   readonly rxBuffer?: number;
 }
 

@@ -26,9 +26,9 @@ export interface QueueOptions {
 
 /** One part of a chain. */
 export interface Segment {
-  /** Where it is. */
+  /** Byte address in the queue's `dma`. */
   readonly at: number;
-  /** Bytes of each part. */
+  /** Its bytes. */
   readonly len: number;
   /** The device writes it. Readable parts come first. */
   readonly write: boolean;
@@ -54,7 +54,7 @@ export class Virtqueue {
   #used = 0;
   #flags = 0;
 
-  /** Makes one. */
+  /** A queue of `n` entries (a power of two) whose parts lie at byte addresses of `dma`, as {@linkcode queueLayout} has them. */
   constructor(
     readonly dma: Dma,
     readonly n: number,
@@ -75,7 +75,7 @@ export class Virtqueue {
     return (this.#avail - this.#seen) & 0xffff;
   }
 
-  /** Adds a buffer of one part; false when no descriptor is free. Not seen by the device until `publish`. */
+  /** Adds a buffer of one part; false when no descriptor is free. `len` in bytes, `cookie` 0 or more. Not seen by the device until `publish`. */
   add(at: number, len: number, write: boolean, cookie: number): boolean {
     if (this.free === 0) return false;
     const head = this.#freeHead;

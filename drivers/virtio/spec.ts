@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Bits of the device status. */
+/** Bits of the device status: virtio 1.2, 2.1. */
 export const STATUS = {
   ACKNOWLEDGE: 1,
   DRIVER: 2,
@@ -14,7 +14,7 @@ export const STATUS = {
   FAILED: 128,
 } as const;
 
-/** Numbers of feature bits: of what driver and device know. */
+/** Numbers of feature bits, of what driver and device know: virtio 1.2, 5.1.3 and 6. */
 export const FEATURE = {
   CSUM: 0,
   GUEST_CSUM: 1,
@@ -74,10 +74,10 @@ export class Features {
   }
 }
 
-/** Flags of a descriptor. */
+/** Flags of a descriptor, and its size in bytes: virtio 1.2, 2.7.5. */
 export const DESC = { NEXT: 1, WRITE: 2, INDIRECT: 4, BYTES: 16 } as const;
 
-/** The header in front of every packet: 12 bytes with VERSION_1. */
+/** The header in front of every packet, 12 bytes with VERSION_1: byte offsets and flags. virtio 1.2, 5.1.6. */
 export const HEADER = {
   BYTES: 12,
   flags: 0,
@@ -88,10 +88,10 @@ export const HEADER = {
   DATA_VALID: 2,
 } as const;
 
-/** The device's configuration space. */
+/** The device's configuration space, byte offsets: virtio 1.2, 5.1.4. */
 export const CONFIG = { mac: 0, status: 6, maxPairs: 8, mtu: 10, BYTES: 12, LINK_UP: 1 } as const;
 
-/** Commands of the control queue: class, command. */
+/** Commands of the control queue, class and command, and its answers: virtio 1.2, 5.1.6.5. */
 export const CTRL = {
   RX: 0,
   RX_PROMISC: 0,
@@ -102,7 +102,7 @@ export const CTRL = {
   ERR: 1,
 } as const;
 
-/** Byte offsets of the parts of a split virtqueue of `n` entries, and its size. Each part starts on a word. */
+/** Byte offsets of the parts of a split virtqueue of `n` entries, and its size. Each part starts on a word. virtio 1.2, 2.7. */
 export function queueLayout(n: number): { desc: number; avail: number; used: number; bytes: number } {
   const avail = DESC.BYTES * n;
   const used = (avail + 6 + 2 * n + 3) & ~3;

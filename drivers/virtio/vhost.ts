@@ -24,11 +24,11 @@ import { WINDOW, WINDOW_ENTRIES, WINDOW_PAIRS, WINDOW_QUEUES, writeConfig } from
 export interface VhostOptions {
   /** Queue pairs that it has, 1 to 4; 1 unless told. */
   readonly pairs?: number;
-  /** MTU that it tells the driver; 1500 unless told. */
+  /** MTU in bytes that it tells the driver; 1500 unless told. */
   readonly mtu?: number;
-  /** Features that it does not offer. */
+  /** Features that it does not offer; none unless told. */
   readonly without?: readonly Feature[];
-  /** For tests of drivers: asks for a reset after so many packets, once. */
+  /** For tests of drivers: asks for a reset after so many packets, once; never unless told. */
   readonly breakAfter?: number;
 }
 

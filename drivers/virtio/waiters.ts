@@ -11,7 +11,7 @@ export class Waiters {
   #patience = FIRST;
 
   /**
-   * Resolves at the next `wake`, or after a while: an instance that has faulted hears no doorbell, and must still
+   * Resolves at the next `wake`, or after a while (4 ms, doubling to 1024 ms until a wake): an instance that has faulted hears no doorbell, and must still
    * be able to stop its device. Waiting keeps no process alive: a device may never answer.
    */
   wait(): Promise<void> {

@@ -70,7 +70,7 @@ export class WindowTransport implements Transport {
   readonly #at: number;
   readonly #waiters = new Waiters();
 
-  /** Makes one. */
+  /** The window that `dev` was plugged in with. @throws {SoftcError} `SOFTC_DEV_GONE` when no virtio device is behind it */
   constructor(dev: Dev) {
     this.#dev = dev;
     this.dma = dev.dma;

@@ -7,15 +7,15 @@ import type { Batch } from "../../core/device/mod.ts";
 import { random } from "./random.ts";
 import type { Middleware } from "./wrap.ts";
 
-/** What goes wrong. Probabilities are from 0 to 1. */
+/** What goes wrong. Probabilities are from 0 to 1, 0 unless told. */
 export interface FaultOptions {
   /** Of the faults' order; each CPU has its own from it. 1 unless told. */
   readonly seed?: number;
   /** One bit of a packet is wrong, either way. */
   readonly corrupt?: number;
-  /** The device takes nothing for a moment, then wakes: back-pressure. */
+  /** A transmit takes nothing, and wakes the queue 1 ms later: back-pressure. */
   readonly refuse?: number;
-  /** Hooks that throw, by name: the `n`th call of each, on each CPU. */
+  /** Hooks that throw an `Error`, by name: the `n`th call of each, from 1, on each CPU. */
   readonly hooks?: Readonly<Record<string, number>>;
 }
 

@@ -18,15 +18,15 @@ import { random } from "./random.ts";
 
 /** What a link is like, each way. */
 export interface LinkOptions {
-  /** Of the losses' order. 1 unless told. */
+  /** Of the losses' order: a whole number, 0 to 2147483647. 1 unless told. */
   readonly seed?: number;
-  /** Probability that a packet is lost, 0 to 1. */
+  /** Probability that a packet is lost, 0 to 1; 0 unless told. */
   readonly loss?: number;
-  /** Packets per second. */
+  /** Packets per second, 1 to 1e9; no limit unless told. */
   readonly rate?: number;
-  /** Milliseconds that a packet is under way. */
+  /** Milliseconds that a packet is under way, 0 to 60000; 0 unless told. */
   readonly delay?: number;
-  /** Packets under way at most; what is above is lost. 1000 unless told. */
+  /** Packets under way at most, 1 to 65536; what is above is lost. 1000 unless told. */
   readonly limit?: number;
 }
 
@@ -140,7 +140,7 @@ class End {
   }
 }
 
-/** The driver: cloner `link`. Counts `lost`. */
+/** The driver: cloner `link`; compare tc-netem(8). Counts `lost`, in packets; they drop as `netem`. Create throws `SOFTC_DRIVER_OPTIONS`. */
 const link: Driver<LinkOptions> = defineDriver({
   name: "link",
   api: 1,

@@ -11,11 +11,11 @@ import type { Middleware } from "./wrap.ts";
 export interface NetemOptions {
   /** Of the losses' order. 1 unless told. */
   readonly seed?: number;
-  /** Probability that a packet is lost, either way, 0 to 1. */
+  /** Probability that a packet is lost, either way, 0 to 1; 0 unless told. */
   readonly loss?: number;
-  /** Packets per second that may be sent: what is above waits in the queue (is dropped by a per-CPU driver). */
+  /** Packets per second that may be sent: what is above waits in the queue (is dropped by a per-CPU driver). No limit unless told. */
   readonly rate?: number;
-  /** Milliseconds that a received packet is late. */
+  /** Milliseconds that a received packet is late; 0 unless told. */
   readonly delay?: number;
   /** Received packets that are under way at most; what is above is lost. 1000 unless told. */
   readonly limit?: number;
@@ -27,7 +27,7 @@ interface Late {
   readonly due: number;
 }
 
-/** An emulated link. Counts `netem_lost` and `netem_late`. */
+/** An emulated link; compare tc-netem(8). Counts `netem_lost` and `netem_late`, in packets. Checks no option. */
 export function netem(o: NetemOptions): Middleware {
   const { seed = 1, loss = 0, rate, delay = 0, limit = 1000 } = o;
   return {

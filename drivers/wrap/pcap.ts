@@ -7,7 +7,7 @@ import type { Middleware } from "./wrap.ts";
 
 /** Where packets are shown. */
 export interface PcapSink {
-  /** A packet; its bytes are a view, to be copied by who keeps them. `at` is in milliseconds. */
+  /** A packet; its bytes are a view, to be copied by who keeps them. `at` is in milliseconds of the kernel's clock. */
   packet(direction: "out" | "in", bytes: Uint8Array, at: number): void;
   /** No more will come from this CPU. */
   end?(): void;

@@ -19,15 +19,15 @@ export interface LayerContext {
 
 /** One CPU's part of a middleware. Every member may be left out. */
 export interface Layer {
-  /** How many packets may be offered to the driver now; `dev.txWake` is called for the rest later. */
+  /** In transmit (in a section, sync): how many packets may be offered to the driver now; `dev.txWake` is called for the rest later. */
   admit?(batch: Batch, queue: number): number;
-  /** A packet is about to be sent. */
+  /** In transmit (in a section, sync): packet `i` is about to be sent. */
   sent?(batch: Batch, i: number): Exclude<Verdict, "taken">;
-  /** A packet was received; one for a peer is seen on the sender's CPU, before the peer has it. */
+  /** In the driver's `ifInput`, sync: packet `i` was received; one for a peer is seen on the sender's CPU, before the peer has it. */
   received?(batch: Batch, i: number): Verdict;
   /** A hook of the driver begins; a throw is the hook's. */
   hook?(name: string): void;
-  /** Nothing is sent any more: ends what the layer holds. */
+  /** After the driver's stop (its close, per-CPU) was called: ends what the layer holds. */
   stop?(): void;
 }
 
