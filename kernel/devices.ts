@@ -22,7 +22,7 @@ export interface PlugOptions {
   readonly resource?: { unplugged?(): void };
   /** Options for the driver. */
   readonly options?: unknown;
-  /** Home CPU of the driver; chosen evenly unless told. */
+  /** Number of the driver's home CPU, from 0; chosen evenly unless told. */
   readonly cpu?: number;
 }
 
@@ -48,16 +48,22 @@ export interface Devices {
    * Plugs a device in: every loaded driver is asked, the best is attached. Resolves when that is done, or
    * nobody wants it; a module that is loaded later is asked too.
    *
-   * @throws {SoftcError} `SOFTC_DEV_EXISTS`
+   * @throws {SoftcError} `SOFTC_DEV_EXISTS`, `SOFTC_DEV_GONE` when its parent is not attached; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`. A driver that
+   * fails is no error here: `explain` tells of it
    */
   plug(id: DeviceId, o?: PlugOptions): Promise<PluggedDevice>;
-  /** Pulls it out, at any moment. Nobody can refuse. Resolves when nothing of it is left. @throws {SoftcError} `SOFTC_IF_WEDGED` */
+  /** Pulls it out, at any moment. Nobody can refuse. Resolves when nothing of it is left. @throws {SoftcError} `SOFTC_IF_WEDGED`, `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   unplug(d: PluggedDevice): Promise<void>;
-  /** Takes its driver off it. @throws {SoftcError} `SOFTC_DEV_BUSY` when the driver refuses */
+  /**
+   * Takes its driver off it.
+   *
+   * @throws {SoftcError} `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_GONE` when another destroys its interface,
+   * `SOFTC_IF_WEDGED`, `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+   */
   detach(d: PluggedDevice): Promise<void>;
-  /** Looks for a driver again. */
+  /** Looks for a driver again. @throws {SoftcError} `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   attach(d: PluggedDevice): Promise<void>;
-  /** Why a driver has it, or why none does: a line for each driver. */
+  /** Why a driver has it, or why none does: a line for each driver. @throws {SoftcError} `SOFTC_DEV_GONE` for what is no device */
   explain(d: PluggedDevice): string[];
   /** What is plugged in. */
   list(): PluggedDevice[];

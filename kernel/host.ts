@@ -31,7 +31,7 @@ export interface HostOptions {
   readonly interfaces?: number;
   /** Packets under way each way of each interface: a power of two, 16 to 4096; 256 unless told. */
   readonly slots?: number;
-  /** Milliseconds within which its thread must take a turn and a hook must settle; 2000 unless told. */
+  /** Milliseconds within which its thread must take a turn and a hook must settle, from 10 on; 2000 unless told. */
   readonly deadline?: number;
   /** Bytes of the arena that is the host's own, 1 MiB to 256 MiB; 4 MiB unless told. */
   readonly arena?: number;

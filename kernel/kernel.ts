@@ -25,12 +25,19 @@ export interface Modules {
    * then the old module is drained and goes, and the new one has its place. Its interfaces go with it: make them
    * again with `hints`. Files that the module imports are read anew only in a host.
    *
-   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`; with `replace` what `unload` throws
+   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`;
+   * with `replace` what `unload` throws; with `host` `SOFTC_HOST_ARGUMENT`, `SOFTC_HOST_PERMISSIONS`, `SOFTC_HOST_STALLED`
+   * when it is not up within 15,000 ms, `SOFTC_HOST_PROTOCOL`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
    */
   load(url: URL | string, o?: LoadOptions): Promise<Module>;
-  /** Unloads a module. @throws {SoftcError} `SOFTC_MODULE_BUSY`, `SOFTC_MODULE_STATE`, `SOFTC_MODULE_UNKNOWN` */
+  /**
+   * Unloads a module; mode `refuse` unless told. As with kldunload(2), not while another needs it.
+   *
+   * @throws {SoftcError} `SOFTC_MODULE_BUSY`, `SOFTC_MODULE_STATE`, `SOFTC_MODULE_UNKNOWN`, `SOFTC_MODULE_ARGUMENT` for
+   * another mode, `SOFTC_IF_WEDGED`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+   */
   unload(m: Module | string, o?: { mode?: UnloadMode }): Promise<void>;
-  /** What keeps it from being unloaded, in words. */
+  /** What keeps it from being unloaded, in words: it asks the module and its drivers. @throws {SoftcError} `SOFTC_MODULE_UNKNOWN` */
   explain(m: Module | string): Promise<string[]>;
   /** Modules that are loaded. */
   list(): Module[];
@@ -58,7 +65,7 @@ export interface Inspection {
 
 /** A running kernel. It keeps its process alive until it is shut down. */
 export interface Kernel extends AsyncDisposable {
-  /** CPUs. */
+  /** Number of CPUs, 1 to 16. */
   readonly cpus: number;
   /** The first vnet: always there. */
   readonly vnet0: Vnet;
@@ -70,23 +77,28 @@ export interface Kernel extends AsyncDisposable {
   readonly modules: Modules;
   /** Devices on its buses. */
   readonly devices: Devices;
-  /** Grace periods so far. */
+  /** Number of grace periods so far. */
   readonly gracePeriods: number;
   /** Epoch callbacks that have not run, of every CPU: what that CPU told last. */
   readonly pendingCallbacks: number;
-  /** Runs `fn` in a section that sees every vnet. @throws {SoftcError} `SOFTC_EPOCH_ASYNC` */
+  /**
+   * Runs `fn` in a section that sees every vnet, on CPU 0; it may not await.
+   *
+   * @throws {SoftcError} `SOFTC_EPOCH_ASYNC` when `fn` returns a promise, `SOFTC_EPOCH_ARGUMENT` when it is no function,
+   * `SOFTC_DEV_REENTRANT` inside a hook, `SOFTC_BOOT_DOWN`; what `fn` throws
+   */
   section<R>(fn: (s: Section) => Sync<R>): R;
   /** What a handle answers: for people and JSON, no permission to touch. */
   resolve(h: Handle): Resolved;
-  /** A snapshot, then every event, without a gap; after event `after` when that is still known. */
+  /** A snapshot, then every event, without a gap; after event number `after`, without a snapshot, when that is still known. @throws {SoftcError} `SOFTC_BOOT_DOWN` */
   subscribe(o?: { after?: number; vnet?: Vnet }): Subscription;
-  /** Stops every CPU for a moment and takes the books. */
+  /** Stops every CPU for a moment and takes the books. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   ledger(): Promise<Ledger>;
   /** Who holds what, and since when. */
   blame(): Blame[];
   /** What still runs. */
   inspect(): Inspection;
-  /** Moves a virtual clock. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` on a real one */
+  /** Moves a virtual clock on by `ms` milliseconds (to the microsecond). @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` on a real one */
   advance(ms: number): void;
   /**
    * Detaches everything, unloads everything, stops every CPU; resolves with the closing books. Idempotent.

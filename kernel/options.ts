@@ -10,9 +10,9 @@ export interface BootOptions {
   readonly cpus?: number;
   /** Bytes of the arena, 1 MiB to 2 GiB; 64 MiB unless told. Half of it is packet buffers. */
   readonly arena?: number;
-  /** Slots for interfaces; one per 8 KiB of arena unless told. */
+  /** Slots for interfaces, from 2 on; one per 8 KiB of arena, but 64 to 8192, unless told. */
   readonly ifnets?: number;
-  /** Packet buffers, rounded down to a multiple of 64; half the arena unless told. */
+  /** Number of packet buffers, 64 to 131,072, rounded down to a multiple of 64; one per 4 KiB of arena, half of it, unless told. */
   readonly mbufs?: number;
   /** The sanitizer: touching freed memory throws and names who freed it. Slower. */
   readonly debug?: boolean;

@@ -33,7 +33,7 @@ import type { VnetObject } from "./vnet.ts";
 export interface VmoveOptions {
   /** Its name in the target; its own unless told, its home name when it goes home. */
   readonly name?: string;
-  /** Milliseconds that queued packets may take to leave; 10 unless told. */
+  /** Milliseconds that queued packets may take to leave, 0 to 60,000; 10 unless told. */
   readonly flushMs?: number;
   /** Whether it is UP afterwards; as before unless told. */
   readonly up?: boolean;

@@ -19,7 +19,7 @@ import type { LoadedModule, ModuleTable, ModuleUser } from "./modules.ts";
 export interface CloneOptions {
   /** Name of the interface, or of the pair: letters are added. */
   readonly name?: string;
-  /** Home CPU; chosen evenly unless told. */
+  /** Number of the home CPU, from 0; chosen evenly unless told. */
   readonly cpu?: number;
   /** The driver's options. */
   readonly options?: unknown;

@@ -24,9 +24,14 @@ export interface Vnet {
   readonly state: "making" | "live" | "closing" | "gone";
   /** Interfaces that are in it now, in order of index. */
   readonly ifnets: readonly Ifnet[];
-  /** Runs `fn` in a section that sees this vnet. @throws {SoftcError} `SOFTC_EPOCH_ASYNC` when `fn` returns a promise */
+  /**
+   * Runs `fn` in a section that sees this vnet, on CPU 0; it may not await.
+   *
+   * @throws {SoftcError} `SOFTC_EPOCH_ASYNC` when `fn` returns a promise, `SOFTC_EPOCH_ARGUMENT` when it is no function,
+   * `SOFTC_DEV_REENTRANT` inside a hook, `SOFTC_BOOT_DOWN`; what `fn` throws
+   */
   section<R>(fn: (s: Section) => Sync<R>): R;
-  /** The value of a virtualised variable. */
+  /** The value of a virtualised variable; `undefined` when no loaded module lists it. */
   get<T>(x: VnetVar<T>): T;
   /** Plain data. */
   toJSON(): object;

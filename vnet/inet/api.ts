@@ -328,6 +328,21 @@ export function inetForwarding(v: Vnet, on: boolean, family?: 4 | 6): void {
 /**
  * Opens a UDP socket (RFC 768) in a vnet. It closes with the vnet.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, udpOpen } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * await lo.up();
+ * await inetAddress(lo, "127.0.0.1/8");
+ * const echo = udpOpen(kernel.vnet0, { port: 7 });
+ * const client = udpOpen(kernel.vnet0, { connect: { address: "127.0.0.1", port: 7 } });
+ * client.send(new TextEncoder().encode("hello"));
+ * const d = await echo.receive(1000);
+ * console.log(new TextDecoder().decode(d?.data)); // hello
+ * ```
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_ADDRESS` when the vnet has no such address,
  * `SOFTC_INET_IN_USE` when the port is taken or none is free, `SOFTC_VNET_ARGUMENT`
  */
@@ -339,6 +354,18 @@ export function udpOpen(v: Vnet, o: UdpOptions = {}): UdpSocket {
  * Pings an address from a vnet with ICMP echo (RFC 792, RFC 4443); `ttl` makes a traceroute of it. What is not
  * answered is no error: the reply says `timeout` or `not sent`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, ping } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * await lo.up();
+ * await inetAddress(lo, "127.0.0.1/8");
+ * const { received } = await ping(kernel.vnet0, "127.0.0.1", { count: 3 });
+ * console.log(received); // 3
+ * ```
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_IN_USE` when no identifier is free: both reject the
  * promise; `SOFTC_VNET_ARGUMENT` is thrown at once
  */
