@@ -30,7 +30,7 @@ import { SourceFiles, type SourceLine } from "./watch_source.ts";
 
 /** What is left of a generation that was replaced: all zero, or something holds on. */
 export interface GenerationLeft {
-  /** Its number. */
+  /** Its number, from 1 on. */
   readonly generation: number;
   /** Workers that have not ended: one in a busy loop is ended by no runtime. */
   readonly workers: number;
@@ -45,9 +45,11 @@ export type WatchEvent =
   | {
     /** A generation runs: its interfaces are UP. */
     readonly type: "running";
+    /** From 1 on. */
     readonly generation: number;
     /** Milliseconds since the file was saved (for the first: since the start). */
     readonly ms: number;
+    /** Its interfaces. */
     readonly ifnets: readonly IfJSON[];
     /** What is left of the generation before. */
     readonly before?: GenerationLeft;
@@ -57,6 +59,7 @@ export type WatchEvent =
     readonly type: "error";
     /** The generation that it happened in. */
     readonly generation: number;
+    /** What was thrown. */
     readonly error: Error;
     /** The author's line. */
     readonly at?: SourceLine;

@@ -36,7 +36,7 @@ export function watchDoor(w: DoorWatch | null): DoorWatch | null {
   return before;
 }
 
-/** Atomic load (sequentially consistent). */
+/** Atomic load (sequentially consistent) of a word; here and below `word` is an index into `a`, not bytes. */
 export function load(a: Int32Array, word: number, wasm?: Wasm): number {
   if (watch !== null) watch.access(a, word, ACCESS.load);
   else if (wasm !== undefined) return wasm.load(word << 2);
@@ -57,7 +57,7 @@ export function firstOdd(
   return -1;
 }
 
-/** Atomic store. */
+/** Atomic store of a word. */
 export function store(a: Int32Array, word: number, value: number, wasm?: Wasm): void {
   if (watch !== null) watch.access(a, word, ACCESS.store);
   else if (wasm !== undefined) return wasm.store(word << 2, value);
@@ -95,7 +95,7 @@ export function set(a: Int32Array, word: number, value: number): void {
   a[word] = value;
 }
 
-/** Blocks this thread while the word holds `value`, at most `ms`. Never on a thread that must serve an event loop. */
+/** Blocks this thread while the word holds `value`, at most `ms` milliseconds. Never on a thread that must serve an event loop. */
 export function wait(a: Int32Array, word: number, value: number, ms: number): void {
   if (watch !== null) {
     watch.access(a, word, ACCESS.wait);

@@ -16,7 +16,7 @@ export const LINE = 32;
 
 /** Sizes that fix the plan. The same on every CPU of a kernel. */
 export interface ArenaConfig {
-  /** Size of the buffer. */
+  /** Size of the buffer in bytes. */
   readonly bytes: number;
   /** CPUs that share it. */
   readonly cpus: number;

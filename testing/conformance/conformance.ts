@@ -39,7 +39,8 @@ export interface ConformanceOptions {
 }
 
 /**
- * Registers a test for each rule of {@linkcode CONFORMANCE_RULES}.
+ * Registers a test for each rule of {@linkcode CONFORMANCE_RULES}; each boots a kernel of its own with the sanitizer on,
+ * where a hook may take 1000 ms.
  *
  * @example
  * ```ts ignore

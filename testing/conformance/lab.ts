@@ -33,7 +33,7 @@ export interface TestDevice extends Omit<PlugOptions, "vnet"> {
   remove?(): void | Promise<void>;
 }
 
-/** Makes the `n`-th device of a kernel, ready to be plugged in. */
+/** Makes the `n`-th device of a kernel, from 1 on, ready to be plugged in. */
 export type DeviceMaker = (kernel: Kernel, n: number) => TestDevice | Promise<TestDevice>;
 
 /** What the author tells of a driver. */
