@@ -17,6 +17,7 @@ import {
   inetRoute,
   inetRoutes,
   ping,
+  type PingOptions,
   udpOpen,
 } from "../../vnet/mod.ts";
 import { advancing, kernel, link, rejected, until, vnets, watch } from "./kit.ts";
@@ -280,5 +281,26 @@ Deno.test("a loopback interface carries 127.0.0.1 and ::1", () =>
     for (const to of ["127.0.0.1", "127.1.2.3", "::1"]) {
       const r = await ping(k.vnet0, to, { timeout: 100 });
       assertEquals(r.received, to === "127.1.2.3" ? 0 : 1, to);
+    }
+  }));
+
+Deno.test("ping refuses numbers that mean nothing, by name, and sends nothing", () =>
+  kernel({}, async (k) => {
+    const wrong: [keyof PingOptions, number][] = [
+      ["count", 0],
+      ["count", 1.5],
+      ["interval", -1],
+      ["timeout", NaN],
+      ["size", 65_508],
+      ["ttl", 0],
+      ["ttl", 256],
+    ];
+    for (const [name, n] of wrong) {
+      const e = await rejected(ping(k.vnet0, "127.0.0.1", { [name]: n }));
+      assertEquals(
+        [e?.code, String(e).includes(`${name} ${n}`)],
+        ["SOFTC_INET_ARGUMENT", true],
+        `${name} ${n}`,
+      );
     }
   }));

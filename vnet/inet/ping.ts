@@ -63,17 +63,33 @@ export interface PingResult {
 type Answer = Omit<PingReply, "seq" | "ms">;
 const NOBODY: Answer = { from: undefined, answer: "timeout", code: 0, mtu: 0, ttl: 0 };
 
+/** What the numbers are unless told, and their least and greatest. */
+const NUMBERS = {
+  count: [1, 1, 2 ** 31 - 1],
+  interval: [0, 0, 2 ** 31 - 1],
+  timeout: [1000, 0, 2 ** 31 - 1],
+  size: [56, 0, 65507],
+  ttl: [64, 1, 255],
+} as const;
+
+function checked(o: PingOptions): Record<keyof typeof NUMBERS, number> {
+  return Object.fromEntries(
+    Object.entries(NUMBERS).map(([name, [unlessTold, least, most]]) => {
+      const n = o[name as keyof typeof NUMBERS] ?? unlessTold;
+      if (Number.isInteger(n) && n >= least && n <= most) return [name, n];
+      throw new SoftcError("SOFTC_INET_ARGUMENT", `Cannot ping with ${name} ${String(n)}`, {
+        wanted: `${least} to ${most}`,
+      });
+    }),
+  ) as Record<keyof typeof NUMBERS, number>;
+}
+
 /** Sends requests one after another. */
 export async function pingVnet(v: VnetInet, destination: string, o: PingOptions): Promise<PingResult> {
   const { inet } = v;
   const parsed = parseAddress(destination);
   const { family } = parsed;
-  const size = o.size ?? 56;
-  if (!(Number.isInteger(size) && size >= 0 && size <= 65507)) {
-    throw new SoftcError("SOFTC_INET_ARGUMENT", `Cannot ping with ${String(o.size)} bytes`, {
-      wanted: "0 to 65507",
-    });
-  }
+  const { count, interval, timeout, size, ttl } = checked(o);
   const proto = family === AF.inet ? IPPROTO.icmp : IPPROTO.icmp6;
   const ident = v.freePort(proto);
   let settle: ((x: Answer) => void) | undefined;
@@ -119,7 +135,7 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
   v.onClose.add(end);
   const replies: PingReply[] = [];
   try {
-    for (let seq = 1; seq <= (o.count ?? 1) && !v.closed; seq++) {
+    for (let seq = 1; seq <= count && !v.closed; seq++) {
       expected = seq;
       const started = inet.net.cpu.clock.now();
       const errno = inet.inSection(v, (st) =>
@@ -128,7 +144,7 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
           destination: v.resolve(parsed),
           source: undefined,
           proto,
-          ttl: o.ttl ?? 64,
+          ttl,
           dontFragment: o.dontFragment ?? false,
           via: undefined,
           broadcast: false,
@@ -138,7 +154,7 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
         }));
       const answer = errno === SEND.ok
         ? await new Promise<Answer>((resolve) => {
-          const timer = inet.net.cpu.timers.after(o.timeout ?? 1000, () => answered(NOBODY));
+          const timer = inet.net.cpu.timers.after(timeout, () => answered(NOBODY));
           settle = (x) => {
             settle = undefined;
             timer.armed = false;
@@ -147,7 +163,7 @@ export async function pingVnet(v: VnetInet, destination: string, o: PingOptions)
         })
         : { ...NOBODY, answer: "not sent" as const, code: errno };
       replies.push({ seq, ms: inet.net.cpu.clock.now() - started, ...answer });
-      if ((o.interval ?? 0) > 0 && seq < (o.count ?? 1)) await inet.after(o.interval!).done;
+      if (interval > 0 && seq < count) await inet.after(interval).done;
     }
   } finally {
     v.onClose.delete(end);
