@@ -181,7 +181,7 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   kick(cpu: number, at: number): void;
 }
 
-/** What every driver has. */
+/** What every driver has. A hook that CPU 0 waits for settles within `boot({ hookDeadline })` milliseconds, 5000 unless told; a later one is `SOFTC_DRIVER_STALLED`. */
 export interface CommonDef<SC, O, F extends Fields> {
   /** Name of the driver: prefix of its interfaces' names, in every message. At most 15 lower-case letters, digits and dashes, a letter first. */
   readonly name: string;

@@ -13,7 +13,7 @@ import { type FrameRecord, PcapngWriter } from "./writer.ts";
 export interface CaptureOptions {
   /** Bytes kept of each frame; 1984, which is all, unless told. */
   readonly snap?: number;
-  /** The program that tools show as the file's writer; softc unless told. */
+  /** The program (shb_userappl) that tools show as the file's writer; softc unless told. */
   readonly application?: string;
 }
 

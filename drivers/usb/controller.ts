@@ -15,7 +15,7 @@ export interface UsbFunction {
   wake: (address: number) => void;
   /** A request: the bytes that it reads, or undefined to stall. */
   control(setup: Setup, data: Uint8Array): Uint8Array | undefined;
-  /** Bytes to the host on an IN endpoint; undefined when there are none yet, "stall" to stall. */
+  /** At most `max` bytes to the host on an IN endpoint; undefined when there are none yet, "stall" to stall. */
   in(address: number, max: number): Uint8Array | "stall" | undefined;
   /** Bytes from the host on an OUT endpoint; false when it takes none yet, "stall" to stall. */
   out(address: number, bytes: Uint8Array): boolean | "stall";
@@ -31,7 +31,7 @@ export class SoftPort implements UsbPort {
   readonly #requests = new Set<(e: UsbError) => void>();
   #scheduled = false;
 
-  /** Makes one. */
+  /** A port with `f` plugged in. */
   constructor(f: UsbFunction) {
     this.#function = f;
     f.wake = () => this.#schedule();
@@ -75,7 +75,7 @@ export class SoftPort implements UsbPort {
     for (const fail of [...this.#requests]) fail(new UsbError("gone", "request"));
   }
 
-  /** Completes what can be; at most `most` transfers. How many did. */
+  /** Completes what can be; at most `most` transfers, all unless told. How many did. */
   step(most = Infinity): number {
     let done = 0;
     const full = new Set<number>();

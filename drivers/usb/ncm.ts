@@ -18,7 +18,7 @@ const MIN_FRAME = 14;
 export interface BlockResult {
   /** Frames that were given. */
   frames: number;
-  /** Pairs that named something outside the block, or too short. */
+  /** Pairs that named something outside the block, too short (under 14 bytes), or too long. */
   skipped: number;
   /** Why the block was refused; frames given before stay given. */
   refused: string | undefined;
@@ -27,7 +27,7 @@ export interface BlockResult {
 const u16 = (b: Uint8Array, at: number): number => b[at]! | b[at + 1]! << 8;
 const u32 = (b: Uint8Array, at: number): number => (u16(b, at) | u16(b, at + 2) << 16) >>> 0;
 
-/** Reads the block in the first `length` bytes; calls `frame` with the place of each frame of at most `max` bytes. */
+/** Reads the NTB-16 block in the first `length` bytes (CDC NCM 1.0, 3); calls `frame` with the byte offset and length of each frame of 14 to `max` bytes. Never throws. */
 export function readBlock(
   b: Uint8Array,
   length: number,
@@ -104,7 +104,7 @@ export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefine
   };
 }
 
-/** Builds blocks: header, frames, then one table. */
+/** Builds NTB-16 blocks (CDC NCM 1.0, 3): header, frames, then one table. */
 export class BlockWriter {
   /** Frames in the block. */
   frames = 0;
@@ -112,7 +112,7 @@ export class BlockWriter {
   #sequence = 0;
   readonly #pairs: Int32Array;
 
-  /** Makes one. */
+  /** Starts with an empty block, within what the device takes. */
   constructor(readonly limits: BlockLimits) {
     this.#pairs = new Int32Array(2 * limits.frames);
   }
@@ -123,7 +123,7 @@ export class BlockWriter {
     this.#end = NTH_BYTES;
   }
 
-  /** Where the next frame of `len` bytes goes; -1 when it does not fit. */
+  /** Byte offset at which the next frame of `len` bytes goes, counted as placed; -1 when it does not fit. */
   place(len: number): number {
     const { divisor, remainder, frames, outSize } = this.limits;
     if (this.frames >= frames) return -1;
@@ -138,7 +138,7 @@ export class BlockWriter {
     return at;
   }
 
-  /** Writes header and table; the block's bytes. */
+  /** Writes header and table into `b`, where the frames lie; how many bytes the block has. */
   finish(b: Uint8Array): number {
     const table = align(this.#end, this.limits.alignment);
     b.fill(0, this.#end, table);

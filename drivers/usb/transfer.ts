@@ -96,7 +96,7 @@ export interface UsbPort {
   readonly gone: boolean;
   /** A request on endpoint 0: the bytes that it read. @throws {UsbError} */
   control(setup: Setup, data?: Uint8Array): Promise<Uint8Array>;
-  /** Gives the device a transfer. It completes once, never before this returns. */
+  /** Gives the device a transfer. It completes once, never before this returns. @throws {UsbError} while it is under way already */
   submit(t: Transfer): void;
   /** Takes a transfer back: it completes with "cancelled", unless it has completed. */
   cancel(t: Transfer): void;

@@ -25,7 +25,7 @@ export interface DeviceQueueOptions {
 
 /** The device's side of a queue. */
 export class DeviceQueue {
-  /** The chain that `next` read: addresses and lengths, readable parts first. */
+  /** The chain that `next` read: byte address of each part, readable parts first. */
   readonly at: number[] = [];
   /** Bytes of each part. */
   readonly len: number[] = [];
@@ -80,7 +80,7 @@ export class DeviceQueue {
     this.#seen = (this.#seen - 1) & 0xffff;
   }
 
-  /** Gives a chain back, `len` bytes written. Not seen by the driver until `publish`. */
+  /** Gives the chain of `head` back, `len` bytes written. Not seen by the driver until `publish`. */
   complete(head: number, len: number): void {
     this.#held[head] = 0;
     const at = this.used + 4 + 8 * (this.#used & (this.n - 1));

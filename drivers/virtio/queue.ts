@@ -86,7 +86,7 @@ export class Virtqueue {
     return true;
   }
 
-  /** Adds a chain; with `table` (memory for a table of its length) it is indirect and takes one descriptor. */
+  /** Adds a chain; with `table` (byte address of 16 bytes for each part) it is indirect and takes one descriptor. False when it is empty or descriptors are short. */
   addChain(segments: readonly Segment[], cookie: number, table?: number): boolean {
     const n = segments.length;
     if (n === 0 || this.free < (table === undefined ? n : 1)) return false;
@@ -166,7 +166,7 @@ export class Virtqueue {
     this.dma.store(this.avail, this.#published << 16 | 1);
   }
 
-  /** After the device has acked its reset: gives every cookie back, each once. The queue is not used again. */
+  /** After the device has acked its reset: gives every cookie back, each once; returns how many. The queue is not used again. */
   drain(each: (cookie: number) => void): number {
     let n = 0;
     for (let id = 0; id < this.n; id++) {

@@ -14,21 +14,21 @@ export interface Transport {
   readonly bounce: boolean;
   /** The device is gone, and touches nothing any more. */
   readonly gone: boolean;
-  /** What the device offers. */
+  /** What the device offers: virtio 1.2, 2.2. */
   features(): Promise<Features>;
   /** What the driver accepts. */
   accept(f: Features): Promise<void>;
-  /** The device status. */
+  /** The device status, bits of `STATUS`; 0 when the device is gone. */
   status(): Promise<number>;
   /** Sets the status and waits until the device has taken note; resolves with what it reads then. 0 is a reset: acked when 0 reads back. */
   setStatus(value: number): Promise<number>;
-  /** Reads 1, 2 or 4 bytes of the configuration space. */
+  /** Reads a little-endian number of 1, 2 or 4 bytes at byte `at` of the configuration space. */
   config(at: number, bytes: 1 | 2 | 4): Promise<number>;
   /** Entries that queue `i` has at most; 0 = there is no such queue. */
   queueMax(i: number): Promise<number>;
-  /** Zeroed memory that the device sees, for `what`: the same memory for the same name. */
+  /** Byte address in `dma` of `bytes` bytes, zeroed, that the device sees, for `what`: the same memory for the same name. */
   memory(what: string, bytes: number): number;
-  /** Tells the device where queue `i` is; its interrupts come to CPU `cpu`. */
+  /** Tells the device where queue `i` is: `n` entries, byte addresses in `dma` of its parts; its interrupts come to CPU `cpu`. */
   enable(i: number, n: number, desc: number, avail: number, used: number, cpu: number): Promise<void>;
   /** Kicks the device: queue `i` has something. */
   kick(i: number): void;

@@ -5,7 +5,7 @@
  */
 import type { Middleware } from "./wrap.ts";
 
-/** Logs each hook but transmit, which is counted: `trace_transmit`, `trace_sent`, `trace_received`. */
+/** Logs each hook but transmit, which is counted: `trace_transmit` (calls), `trace_sent` and `trace_received` (packets). */
 export function trace(): Middleware {
   return {
     name: "trace",

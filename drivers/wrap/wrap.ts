@@ -25,7 +25,7 @@ export interface Layer {
   sent?(batch: Batch, i: number): Exclude<Verdict, "taken">;
   /** In the driver's `ifInput`, sync: packet `i` was received; one for a peer is seen on the sender's CPU, before the peer has it. */
   received?(batch: Batch, i: number): Verdict;
-  /** A hook of the driver begins; a throw is the hook's. */
+  /** A hook of the driver begins, on its CPU and in its section; must not await; a throw is the hook's. */
   hook?(name: string): void;
   /** After the driver's stop (its close, per-CPU) was called: ends what the layer holds. */
   stop?(): void;
