@@ -34,11 +34,12 @@ function inOrder<T>(e: IfEntry, fn: () => Promise<T>): Promise<T> {
 }
 
 /** Throws unless the interface is attached under this very handle. */
-export function assertLive(ifs: Interfaces, e: IfEntry, h: Handle, verb: string): void {
+export function assertLive(ifs: Interfaces, e: IfEntry, h: Handle, verb: string, cause?: unknown): void {
   if (ifs.entries[e.index] === e && ifs.resolve(h) === "live") return;
   throw new SoftcError("SOFTC_IF_GONE", `Cannot ${verb} ${e.name} (${formatHandle(h)})`, {
     state: ifs.resolve(h),
     wanted: "live",
+    cause,
   });
 }
 
@@ -206,7 +207,7 @@ async function tell(ifs: Interfaces, e: IfEntry, h: Handle, verb: string, change
   } catch (x) {
     // What a driver meets when its device is pulled out is its own affair: the interface goes. What the kernel
     // says (a CPU that died, a deadline) stands.
-    if (!isSoftcError(x)) assertLive(ifs, e, h, verb);
+    if (!isSoftcError(x)) assertLive(ifs, e, h, verb, x);
     throw x;
   }
   await ifs.control.step(`set ${e.name}`);

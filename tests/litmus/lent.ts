@@ -31,7 +31,9 @@ export async function unlessLost(t: ThreadContext, fn: () => Promise<unknown>): 
   try {
     await fn();
   } catch (e) {
-    const { code } = e as { code?: string };
+    const { code, cause } = e as { code?: string; cause?: unknown };
+    // What a driver threw is a finding, whatever it is answered as.
+    if (cause !== undefined) throw cause;
     if (!["SOFTC_VNET_LOST", "SOFTC_IF_GONE", "SOFTC_VNET_STATE", "SOFTC_VNET_SAME"].includes(code ?? "")) {
       throw e;
     }
