@@ -11,19 +11,19 @@
  *
  * @module
  */
-import { get, load, watched } from "../doors/arena.ts";
+import { get, load } from "../doors/arena.ts";
 import { IFNET, INPUT_RING, MBUF } from "../memory/arena.ts";
 import type { PacketBatch } from "../memory/batch.ts";
 import { DROP, type Drop, IFC, WORK } from "../memory/counters.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 import {
-  RING,
   ringInit,
   ringPeek,
   ringPush,
   ringReady,
   ringRelease,
   ringRoom,
+  ringSeemsEmpty,
   ringWaits,
 } from "../memory/ring.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -106,7 +106,7 @@ export function pollInput(net: Net, budget: number): number {
   let work = 0;
   for (let from = 0; from < arena.plan.config.cpus; from++) {
     const ring = arena.inputRingAt(from, cpu.id);
-    if (!watched() && a[ring + RING.tail] === a[ring + RING.head]) continue;
+    if (ringSeemsEmpty(a, ring)) continue;
     const b = net.borrow(0);
     cpu.epoch.enter();
     try {

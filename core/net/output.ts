@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { get, load, watched } from "../doors/arena.ts";
+import { get, load } from "../doors/arena.ts";
 import { SoftcError } from "../error.ts";
 import { IFNET, MBUF, ringWords } from "../memory/arena.ts";
 import { type Batch, ERRNO, PacketBatch } from "../memory/batch.ts";
@@ -27,12 +27,12 @@ import { DROP, type Drop, ENDED, IFC, WORK } from "../memory/counters.ts";
 import { CSUM, isPartial } from "../memory/csum.ts";
 import { OWNER, ownerWord } from "../memory/mbuf.ts";
 import {
-  RING,
   ringPeek,
   ringPush,
   ringReady,
   ringRelease,
   ringRoom,
+  ringSeemsEmpty,
   ringStamp,
   ringWaits,
 } from "../memory/ring.ts";
@@ -221,8 +221,7 @@ export function queuesWait(net: Net): boolean {
 /** Takes up to `budget` entries of one ring; returns how many left it. */
 export function consume(net: Net, q: OwnedQueue, ring: number, budget: number): number {
   const a = net.arena.a;
-  // A hint: a stale one costs a turn, and the check before sleep is atomic.
-  if (!watched() && a[ring + RING.tail] === a[ring + RING.head]) return 0;
+  if (ringSeemsEmpty(a, ring)) return 0;
   const b = net.borrow(q.index, ENDED.wire);
   const { wasm } = net.arena;
   net.cpu.epoch.enter();

@@ -16,7 +16,7 @@ import { ringWords } from "../../core/memory/arena.ts";
 function ring(entries: number, start = 0): Int32Array {
   const a = new Int32Array(new SharedArrayBuffer(ringWords(entries) * 4));
   ringInit(a, 0, entries);
-  for (const w of [RING.tail, RING.headSeen, RING.head, RING.tailSeen]) a[w] = start;
+  for (const w of [RING.tail, RING.headSeen, RING.head, RING.taken, RING.tailSeen]) a[w] = start;
   return a;
 }
 
@@ -76,6 +76,20 @@ Deno.test("a full ring takes what fits and says how much", () => {
   assertEquals(pop(a, 8).ids, [3, 4, 5]);
 });
 
+Deno.test("room is given back in eighths of the ring, and all of it when the ring is drained", () => {
+  const a = ring(64);
+  push(a, ids(64), 0, 64, 1);
+  ringReady(a, 0, 64);
+  pop(a, 7);
+  assertEquals(ringRoom(a, 0, 1), 0);
+  pop(a, 1);
+  assertEquals(ringRoom(a, 0, 64), 8);
+  pop(a, 55);
+  assertEquals(ringRoom(a, 0, 64), 63);
+  pop(a, 1);
+  assertEquals(ringRoom(a, 0, 64), 64);
+});
+
 Deno.test("what was peeked stays until it is released", () => {
   const a = ring(4);
   push(a, ids(4), 0, 4, 1);
@@ -119,7 +133,8 @@ Deno.test("a ring does what a bounded list does", () => {
     if ((random >> 4 & 1) === 0) {
       stamp += random >> 20 & 1;
       const took = push(a, ids(n, next), 0, n, stamp);
-      assertEquals(took, Math.min(n, 16 - model.length));
+      // One entry of 16 may be taken and its room not given back yet (5).
+      assert(took <= Math.min(n, 16 - model.length) && took >= Math.min(n, 15 - model.length));
       for (let i = 0; i < took; i++) model.push({ id: next + i, stamp });
       next += took;
     } else {

@@ -255,8 +255,8 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a ring gives one entry too few back",
     file: "core/memory/ring.ts",
-    find: "(a[r + RING.head]! + n) | 0",
-    replace: "(a[r + RING.head]! + n - 1) | 0",
+    find: "(a[r + RING.taken]! + n) | 0",
+    replace: "(a[r + RING.taken]! + n - 1) | 0",
     asked: ["ring"],
   },
   {
@@ -428,9 +428,9 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "a ring's index is stored before its entries (raw)",
     file: "core/memory/ring.ts",
-    find: "  for (let i = 0; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
+    find: "  for (; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
     replace:
-      "  store(a, r + RING.tail, (tail + n) | 0);\n  for (let i = 0; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
+      "  store(a, r + RING.tail, (tail + n) | 0);\n  for (; i < n; i++) a[entries + ((tail + i) & mask)] = ids",
     asked: ["ring"],
     raw: true,
   },
