@@ -19,7 +19,15 @@ export { IFF, IFT, LINK_STATE } from "./core/net/flags.ts";
 export type { IfCap, IfType, LinkState } from "./core/net/flags.ts";
 export { formatHandle, parseHandle } from "./core/net/handle.ts";
 export type { Handle, Resolved } from "./core/net/handle.ts";
-export type { IfChange, IfHint, IfJSON, Ifnet, IfOptions } from "./core/net/ifnet.ts";
+export type {
+  DriverCounters,
+  IfChange,
+  IfHint,
+  IfJSON,
+  Ifnet,
+  IfOptions,
+  ReadOptions,
+} from "./core/net/ifnet.ts";
 export type { Ledger } from "./core/net/ledger.ts";
 export { ifOutput } from "./core/net/output.ts";
 export { ifnetByIndexRef, ifRele, ifTryRef } from "./core/net/ref.ts";

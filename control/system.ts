@@ -204,7 +204,7 @@ export class System {
     this.#forgetGone();
   }
 
-  async vmove(id: string, to: string, o: Omit<VmoveOptions, "fromClosing"> = {}): Promise<VmoveResult> {
+  async vmove(id: string, to: string, o: VmoveOptions = {}): Promise<VmoveResult> {
     return await ifVmove(this.ifnet(id), this.vnet(to), o);
   }
 

@@ -40,6 +40,10 @@ export const CODES = {
     fix: "look at the cause: a CPU's worker did not start; it needs read access to its own module",
   },
   SOFTC_BOOT_DOWN: { errno: "ENXIO", fix: "boot a new kernel; this one has shut down" },
+  SOFTC_OPTION_UNKNOWN: {
+    errno: "EINVAL",
+    fix: "name an option that there is; the message has the nearest first",
+  },
   SOFTC_ARENA_FULL: { errno: "ENOMEM", fix: "boot with a larger arena, or destroy what is not needed" },
   SOFTC_ARENA_FREED: { rule: "1b", fix: "keep no offset past the section or hook that gave it" },
   SOFTC_ARENA_LEAK: { rule: "X3", fix: "free what the named owner allocated before shutdown" },

@@ -5,6 +5,7 @@
  */
 import { type AsyncSection, openAsync } from "../core/epoch/async.ts";
 import { SoftcError } from "../core/error.ts";
+import { checkNames, type Names } from "../core/options.ts";
 import type { Batch } from "../core/memory/batch.ts";
 import { PacketBatch } from "../core/memory/batch.ts";
 import { BORN, DROP } from "../core/memory/counters.ts";
@@ -28,6 +29,8 @@ export interface VmoveResult extends VmoveCounts {
   /** The interface, under its new handle. */
   readonly ifnet: Ifnet;
 }
+
+const MOVE: Names<VmoveOptions> = { name: true, flushMs: true, up: true };
 
 function own(i: Ifnet, verb: string): { k: KernelObject; e: IfEntry } {
   const e = IfnetObject.entry(i);
@@ -64,7 +67,7 @@ export function ownKernel(k: Kernel): KernelObject {
  * Creates what a cloner makes: one interface, or several that belong together. They are attached and not UP.
  * FreeBSD's `if_clone_create`.
  *
- * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_DRIVER_OPTIONS`, `SOFTC_IF_EXISTS`, `SOFTC_IF_ARGUMENT` (its name),
+ * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_DRIVER_OPTIONS`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_IF_EXISTS`, `SOFTC_IF_ARGUMENT` (its name),
  * `SOFTC_IF_FULL`, `SOFTC_DEV_CPU`, `SOFTC_MODULE_STATE`, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`, what attach threw;
  * `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
  */
@@ -112,14 +115,15 @@ export function ifDetach(i: Ifnet): Promise<void> {
  * @throws {SoftcError} `SOFTC_VNET_SAME`, `SOFTC_IF_EXISTS`, `SOFTC_VNET_VETO`, `SOFTC_VNET_OVERDUE`, `SOFTC_VNET_STATE`: the interface stays as it was;
  * `SOFTC_VNET_LOST` (ENODEV): another operation won; `SOFTC_VNET_REASSIGN`: it was detached; `SOFTC_IF_GONE`: the
  * handle is not live; `SOFTC_IF_STATE`: its generations are used up; `SOFTC_IF_ARGUMENT`, `SOFTC_VNET_ARGUMENT`: what
- * was given; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * was given; `SOFTC_OPTION_UNKNOWN`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
  */
 export async function ifVmove(
   i: Ifnet,
   to: Vnet,
-  o: Omit<VmoveOptions, "fromClosing"> = {},
+  o: VmoveOptions = {},
 ): Promise<VmoveResult> {
   const { k, e } = own(i, "move");
+  checkNames(`move ${e.name}`, o, MOVE);
   if (kernelOf(to) !== k) {
     throw new SoftcError("SOFTC_VNET_ARGUMENT", `Cannot move ${e.name} to another kernel`);
   }
@@ -246,10 +250,21 @@ export interface PktgenOptions {
   readonly rate?: number;
 }
 
-/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`; all reject the promise */
+const GENERATE: Names<PktgenOptions> = {
+  vnet: true,
+  ifnet: true,
+  cpus: true,
+  batch: true,
+  frame: true,
+  count: true,
+  rate: true,
+};
+
+/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`; all reject the promise */
 export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   const k = kernelOf(o.vnet);
   const { e } = own(o.ifnet, "send through");
+  checkNames("send", o, GENERATE);
   const batch = o.batch ?? 32;
   const cpus = o.cpus ?? k.control.everyCpu;
   if (!(Number.isInteger(batch) && batch >= 1 && batch <= 256)) {

@@ -25,7 +25,7 @@ import { arenaConfig, type BootOptions } from "./options.ts";
  * console.log(String(lo));
  * await kernel.shutdown();
  * ```
- * @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` for an option or an aborted signal, `SOFTC_BOOT_CPU` when a CPU's worker does not start
+ * @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` for an option or an aborted signal, `SOFTC_OPTION_UNKNOWN`, `SOFTC_BOOT_CPU` when a CPU's worker does not start
  */
 export async function boot(o: BootOptions = {}): Promise<Kernel> {
   const config = arenaConfig(o);

@@ -11,6 +11,7 @@ import type { Ifnet } from "../core/net/ifnet.ts";
 import { IfnetObject } from "../core/net/ifnet_object.ts";
 import type { IfEntry } from "../core/net/interfaces.ts";
 import type { Vnet } from "../core/net/vnet.ts";
+import { checkNames, type Names } from "../core/options.ts";
 
 /** How a device is plugged in. */
 export interface PlugOptions {
@@ -25,6 +26,8 @@ export interface PlugOptions {
   /** Number of the driver's home CPU, from 0; chosen evenly unless told. */
   readonly cpu?: number;
 }
+
+const NAMES: Names<PlugOptions> = { vnet: true, parent: true, resource: true, options: true, cpu: true };
 
 /** A device that is plugged in. */
 export interface PluggedDevice {
@@ -48,7 +51,7 @@ export interface Devices {
    * Plugs a device in: every loaded driver is asked, the best is attached. Resolves when that is done, or
    * nobody wants it; a module that is loaded later is asked too.
    *
-   * @throws {SoftcError} `SOFTC_DEV_EXISTS`, `SOFTC_DEV_GONE` when its parent is not attached; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`. A driver that
+   * @throws {SoftcError} `SOFTC_DEV_EXISTS`, `SOFTC_DEV_GONE` when its parent is not attached, `SOFTC_OPTION_UNKNOWN`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`. A driver that
    * fails is no error here: `explain` tells of it
    */
   plug(id: DeviceId, o?: PlugOptions): Promise<PluggedDevice>;
@@ -141,6 +144,7 @@ export function makeDevices(tree: DeviceTree, host: DevicesHost): Devices {
   return {
     plug: (id, o = {}) =>
       host.structural(`plug in ${id.bus}:${id.address}`, async () => {
+        checkNames(`plug in ${id.bus}:${id.address}`, o, NAMES);
         const { parent, vnet = host.vnet0, ...rest } = o;
         const device = parent === undefined ? undefined : IfnetObject.entry(parent)?.device;
         if (parent !== undefined && !(device instanceof Device && parent.state === "attached")) {

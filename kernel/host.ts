@@ -14,6 +14,7 @@ import { BORDER, Border, type BorderConfig } from "../core/device/host_border.ts
 import { type HostFacts, readError, readFacts } from "../core/device/host_proxy.ts";
 import type { HostedCode } from "../core/device/modules.ts";
 import { SoftcError } from "../core/error.ts";
+import { checkNames, type Names } from "../core/options.ts";
 import type { HostLink } from "./host_links.ts";
 import type { HostNews, HostOrder, HostStart } from "./host_start.ts";
 import { siblingUrl, spawn, type WorkerHandle } from "./spawn.ts";
@@ -36,6 +37,14 @@ export interface HostOptions {
   /** Bytes of the arena that is the host's own, 1 MiB to 256 MiB; 4 MiB unless told. */
   readonly arena?: number;
 }
+
+const NAMES: Names<HostOptions> = {
+  permissions: true,
+  interfaces: true,
+  slots: true,
+  deadline: true,
+  arena: true,
+};
 
 /** What a host needs of its kernel. */
 export interface HostKernel {
@@ -250,8 +259,9 @@ export class DriverHost implements HostedCode {
   }
 }
 
-/** The options, checked. @throws {SoftcError} `SOFTC_HOST_ARGUMENT` */
+/** The options, checked. @throws {SoftcError} `SOFTC_HOST_ARGUMENT`, `SOFTC_OPTION_UNKNOWN` */
 function readOptions(o: HostOptions): { config: BorderConfig; deadline: number; arena: number } {
+  checkNames("start a driver host", o, NAMES);
   const whole = (name: string, value: number, min: number, max: number): number => {
     if (Number.isInteger(value) && value >= min && value <= max) return value;
     throw new SoftcError("SOFTC_HOST_ARGUMENT", `Cannot start a driver host with ${name} ${String(value)}`, {

@@ -394,7 +394,7 @@ export class HostedKernel {
     for (const side of this.#sides) {
       const e = side.live;
       if (e === undefined) continue;
-      await (e.device as Device).refreshCounters().catch(() => {});
+      await (e.device as Device).refreshCounters();
       if (side.live !== e) continue;
       this.#sayCounts(side, e);
       const { arena, ifs } = this.#k;

@@ -30,6 +30,7 @@ import { type IfEntry, Interfaces } from "../core/net/interfaces.ts";
 import { books, type Ledger, takeLedger } from "../core/net/ledger.ts";
 import type { Section, Sync } from "../core/net/section.ts";
 import type { Vnet } from "../core/net/vnet.ts";
+import { checkNames, type Names } from "../core/options.ts";
 import { InetControl } from "../vnet/inet/control.ts";
 import { runSection } from "../vnet/section.ts";
 import { VnetTable } from "../vnet/table.ts";
@@ -40,7 +41,7 @@ import { assemble, clockOf, type CpuParts } from "./cpu_kernel.ts";
 import { type Devices, makeDevices } from "./devices.ts";
 import { DriverHost, type HostOptions } from "./host.ts";
 import { HostLinks } from "./host_links.ts";
-import type { Inspection, Kernel, Modules, ShutdownReport } from "./kernel.ts";
+import type { Inspection, Kernel, LoadOptions, Modules, ShutdownReport } from "./kernel.ts";
 import type { BootOptions } from "./options.ts";
 import { resolveModule } from "./resolve.ts";
 import { CpuWorker } from "./workers.ts";
@@ -60,6 +61,8 @@ export function kernelOf(v: Vnet): KernelObject {
   k.assertUp();
   return k;
 }
+
+const LOAD: Names<LoadOptions> = { host: true, replace: true };
 
 /** The kernel as its own parts see it. */
 export class KernelObject implements Kernel {
@@ -127,6 +130,7 @@ export class KernelObject implements Kernel {
       (e) => this.cloners.end(e),
       (what, cause) => this.#fault(what, cause),
     );
+    const { hookDeadline = 5000 } = o;
     this.table = new ModuleTable({
       control: this.control,
       instances,
@@ -134,8 +138,9 @@ export class KernelObject implements Kernel {
       vnetVars: this.vnetTable.vars,
       resolve: resolveModule,
       drain: () => this.drain(),
+      hookDeadline,
     });
-    this.cloners = new Cloners(this.ifs, this.table, o.hookDeadline ?? 5000);
+    this.cloners = new Cloners(this.ifs, this.table, hookDeadline);
     this.tree = new DeviceTree({
       ifs: this.ifs,
       cloners: this.cloners,
@@ -146,6 +151,7 @@ export class KernelObject implements Kernel {
     this.modules = {
       load: (url, x) =>
         this.#structural("load a module", async () => {
+          checkNames("load a module", x, LOAD);
           const host = x?.host;
           const m = await this.table.load(
             url,
@@ -155,7 +161,11 @@ export class KernelObject implements Kernel {
           await this.tree.rescan();
           return m;
         }),
-      unload: (m, x) => this.#structural("unload a module", () => this.table.unload(m, x?.mode)),
+      unload: (m, x) =>
+        this.#structural("unload a module", async () => {
+          checkNames("unload a module", x, { mode: true });
+          await this.table.unload(m, x?.mode);
+        }),
       explain: (m) => this.table.explain(m),
       list: () => this.table.all(),
     };

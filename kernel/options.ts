@@ -2,6 +2,7 @@
 import { SoftcError } from "../core/error.ts";
 import type { ArenaConfig } from "../core/memory/arena.ts";
 import { MAGAZINE } from "../core/memory/arena.ts";
+import { checkNames, type Names } from "../core/options.ts";
 import { MAX_IFNETS } from "../core/net/handle.ts";
 
 /** How a kernel is booted. */
@@ -28,12 +29,26 @@ export interface BootOptions {
   onLog?(line: string): void;
 }
 
-/** The arena's sizes for given options. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` */
+const NAMES: Names<BootOptions> = {
+  cpus: true,
+  arena: true,
+  ifnets: true,
+  mbufs: true,
+  debug: true,
+  clock: true,
+  hookDeadline: true,
+  signal: true,
+  onFault: true,
+  onLog: true,
+};
+
+/** The arena's sizes for given options. @throws {SoftcError} `SOFTC_BOOT_ARGUMENT`, `SOFTC_OPTION_UNKNOWN` */
 export function arenaConfig(o: BootOptions): ArenaConfig {
   const refuse = (what: string, state: string, wanted: string): never => {
     throw new SoftcError("SOFTC_BOOT_ARGUMENT", `Cannot boot with ${what}`, { state, wanted });
   };
   if (typeof o !== "object" || o === null) refuse("these options", String(o), "an object");
+  checkNames("boot", o, NAMES);
   if (![undefined, "real", "virtual"].includes(o.clock)) {
     refuse("this clock", String(o.clock), '"real" or "virtual"');
   }

@@ -11,11 +11,12 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const PAGE = `${ROOT}docs/api.txt`;
 const SOURCES = ["mod.ts", "core", "vnet", "drivers", "kernel", "testing", "control"];
 
-/** Copies sources without their doc comments: words are no part of the interface. */
+/** Copies sources without their doc comments, which are no part of the interface; `o = {}` becomes `o?`, which deno doc says. */
 function copyBare(from: string, to: string): void {
   if (!Deno.statSync(from).isDirectory) {
     if (/\.tsx?$/.test(from)) {
-      Deno.writeTextFileSync(to, Deno.readTextFileSync(from).replace(/^[ \t]*\/\*\*[^]*?\*\//gm, ""));
+      const bare = Deno.readTextFileSync(from).replace(/^[ \t]*\/\*\*[^]*?\*\//gm, "");
+      Deno.writeTextFileSync(to, bare.replace(/\bo: ([^=\n]+) = \{\}/g, "o?: $1"));
     }
     return;
   }

@@ -92,6 +92,10 @@ await i.up().finally(() => two.shutdown());`,
     cause: "The kernel has shut down.",
     run: `await kernel.shutdown();\nawait vnetCreate(vnet0, "late");`,
   },
+  SOFTC_OPTION_UNKNOWN: {
+    cause: "An option or a hook has a name that there is not.",
+    run: `await boot({ cpu: 2 });`,
+  },
   SOFTC_ARENA_FULL: {
     cause: "The arena has no room for what the call needs.",
     driver: driver(`shared: struct({ table: ["i32", 1 << 20] }),`),

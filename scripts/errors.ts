@@ -9,6 +9,7 @@ import { code, table } from "./markdown.ts";
 
 const AREAS: Readonly<Record<string, string>> = {
   BOOT: "The kernel",
+  OPTION: "Options",
   ARENA: "The arena",
   EPOCH: "Sections and grace periods",
   IF: "Interfaces",

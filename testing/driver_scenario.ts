@@ -58,8 +58,13 @@ class Subject {
 
   static async read({ driver: url, options, cloner }: DriverInput): Promise<Subject> {
     const found = readModule((await import(url)).default, url).drivers;
-    const driver = found.find((d) => d.cloner === cloner) ?? found[0];
-    if (driver === undefined) throw new Error(`${url} has no driver`);
+    const driver = cloner === undefined ? found[0] : found.find((d) => d.cloner === cloner);
+    if (driver === undefined) {
+      const names = found.flatMap((d) => d.cloner ?? []).join(", ") || "none";
+      throw new Error(
+        `${url} has no driver${cloner === undefined ? "" : ` with cloner "${cloner}": it has ${names}`}`,
+      );
+    }
     if (driver.options === undefined) return new Subject(driver as Driver<never>, options ?? {});
     const result = await driver.options["~standard"].validate(options);
     if (result.issues !== undefined) {

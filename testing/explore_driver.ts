@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames, type Names } from "../core/options.ts";
 import { siblingUrl } from "../kernel/spawn.ts";
 import type { DriverInput } from "./driver_scenario.ts";
 import { explore, type ExploreOptions, type ExploreReport } from "./explore.ts";
@@ -17,6 +18,21 @@ export interface DriverExploreOptions extends Omit<ExploreOptions, "scenario" | 
   /** The driver of a module that has several, by its cloner; the first unless told. */
   readonly cloner?: string;
 }
+
+const NAMES: Names<DriverExploreOptions> = {
+  options: true,
+  cloner: true,
+  bound: true,
+  max: true,
+  random: true,
+  pct: true,
+  seed: true,
+  all: true,
+  show: true,
+  spins: true,
+  races: true,
+  onProgress: true,
+};
 
 /** The module with the scenarios of a driver, and what it is told, for `explore` and `replay`. */
 export function driverScenarios(
@@ -42,13 +58,14 @@ export function driverScenarios(
  *   if (report.violation !== undefined) throw new Error(formatReport(report));
  * }
  * ```
- * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
- * @throws {Error} when the module has no driver or its options are refused, and as {@linkcode explore}
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`, `SOFTC_OPTION_UNKNOWN`
+ * @throws {Error} when the module has no driver, or none of that cloner, or its options are refused, and as {@linkcode explore}
  */
 export async function exploreDriver(
   driver: URL | string,
   o: DriverExploreOptions = {},
 ): Promise<ExploreReport[]> {
+  checkNames("explore a driver", o, NAMES);
   const { options: _options, cloner: _cloner, ...limits } = o;
   const { url, input } = driverScenarios(driver, o);
   const reports: ExploreReport[] = [];

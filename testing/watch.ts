@@ -10,6 +10,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { checkNames, type Names } from "../core/options.ts";
 import {
   boot,
   discard,
@@ -84,6 +85,8 @@ export interface WatchOptions {
   readonly rate?: number;
 }
 
+const NAMES: Names<WatchOptions> = { onEvent: true, cloner: true, options: true, rate: true };
+
 /** A driver that is watched. */
 export interface DriverWatch {
   /** The lab's kernel. */
@@ -111,9 +114,10 @@ const TICK = 10;
  * // save mynic.ts ...
  * await watch.stop();
  * ```
- * @throws {SoftcError} `SOFTC_MODULE_LOAD` when there is no such file, `SOFTC_BOOT_CPU` when the lab's kernel does not boot
+ * @throws {SoftcError} `SOFTC_MODULE_LOAD` when there is no such file, `SOFTC_OPTION_UNKNOWN`, `SOFTC_BOOT_CPU` when the lab's kernel does not boot
  */
 export async function watchDriver(path: string, o: WatchOptions): Promise<DriverWatch> {
+  checkNames(`watch ${path}`, o, NAMES);
   const file = resolve(path);
   if (!existsSync(file)) {
     throw new SoftcError("SOFTC_MODULE_LOAD", `Cannot watch ${path}`, {

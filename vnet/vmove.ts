@@ -37,6 +37,10 @@ export interface VmoveOptions {
   readonly flushMs?: number;
   /** Whether it is UP afterwards; as before unless told. */
   readonly up?: boolean;
+}
+
+/** Options of a move that softc itself makes. */
+interface OwnMove extends VmoveOptions {
   /** The vnet that it leaves is being destroyed. */
   readonly fromClosing?: boolean;
 }
@@ -59,7 +63,7 @@ export async function vmove(
   ifs: Interfaces,
   e: IfEntry,
   to: VnetObject,
-  o: VmoveOptions = {},
+  o: OwnMove = {},
 ): Promise<VmoveCounts> {
   const { a } = ifs.arena;
   const at = ifs.at(e);
@@ -209,7 +213,7 @@ function forgetCounted(ifs: Interfaces, e: IfEntry): IfChange {
 }
 
 /** What cannot be waited for: checked in the caller's turn. */
-function check(ifs: Interfaces, e: IfEntry, from: VnetObject, to: VnetObject, o: VmoveOptions): void {
+function check(ifs: Interfaces, e: IfEntry, from: VnetObject, to: VnetObject, o: OwnMove): void {
   const { a } = ifs.arena;
   const state = ifs.entries[e.index] === e ? stateOf(a, ifs.at(e)) : "freed";
   const what = `Cannot move ${e.name} to vnet "${to.name}"`;

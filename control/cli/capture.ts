@@ -1,6 +1,7 @@
 /** `softc capture`: packets of an interface as pcapng. @module */
 import { once } from "node:events";
 import { closeSync, openSync, writeSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import process from "node:process";
 import type { Command } from "commander";
 import { SoftcError } from "../../mod.ts";
@@ -36,8 +37,8 @@ const begin = (x: Context, ifnet: string, o: Readonly<Record<string, unknown>>):
     ...Object.fromEntries(["count", "seconds", "snap"].map((k) => [k, whole(`--${k}`, o[k])])),
   });
 
-/** Makes the file that a capture is written to, before anything is captured. */
-function open(file: string): number {
+/** Makes the file that a capture is written to. */
+function create(file: string): number {
   try {
     return openSync(file, "w");
   } catch (cause) {
@@ -50,9 +51,23 @@ function open(file: string): number {
   }
 }
 
-/** Writes a capture out, to a file or standard output; answers how many bytes that were. Leaving early ends it well. */
-async function save(x: Context, path: string, fd: number | undefined): Promise<number> {
+/** Writes a capture out, to a file or standard output. Leaving early ends it well. What is refused touches no file. */
+async function save(x: Context, path: string, file: unknown): Promise<void> {
   const response = await x.client().open("GET", path);
+  if (file === undefined) return void await copy(response, undefined);
+  let fd: number | undefined;
+  try {
+    fd = create(String(file));
+    const bytes = await copy(response, fd);
+    x.print({ file, bytes }, () => `${count(bytes)} bytes in ${String(file)}`);
+  } finally {
+    response.destroy();
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Writes what comes, to a file or standard output; answers how many bytes that were. */
+async function copy(response: IncomingMessage, fd: number | undefined): Promise<number> {
   // Ctrl-C, or a reader that closes its pipe (head, tcpdump -c): enough.
   let enough = false;
   const leave = (): void => {
@@ -83,36 +98,20 @@ async function save(x: Context, path: string, fd: number | undefined): Promise<n
 export function addCapture(cli: Commands, program: Command): void {
   const c = program.command("capture").description("packets of an interface as pcapng");
   const write: readonly [string, string] = ["--write <file>", "where to; standard output unless told"];
-  /** Runs `fn` with the file that was asked for; tells what is in it. */
-  const into = async (
-    x: Context,
-    file: unknown,
-    fn: (fd: number | undefined) => Promise<number>,
-  ): Promise<void> => {
-    if (file === undefined) return void await fn(undefined);
-    const fd = open(String(file));
-    try {
-      const bytes = await fn(fd);
-      x.print({ file, bytes }, () => `${count(bytes)} bytes in ${String(file)}`);
-    } finally {
-      closeSync(fd);
-    }
-  };
   cli.add(
     c,
     "live <name>",
     "capture and write it out as it comes; `capture NAME` is the same",
     "capture live wirea --count 100 --write wirea.pcapng",
     [...LIMITS, write],
-    (x, [name], o) =>
-      into(x, o.write, async (fd) => {
-        const { id } = await begin(x, name!, o);
-        try {
-          return await save(x, `${at(id)}/pcapng?follow=true`, fd);
-        } finally {
-          await x.client().call("DELETE", at(id));
-        }
-      }),
+    async (x, [name], o) => {
+      const { id } = await begin(x, name!, o);
+      try {
+        await save(x, `${at(id)}/pcapng?follow=true`, o.write);
+      } finally {
+        await x.client().call("DELETE", at(id));
+      }
+    },
     { isDefault: true },
   );
   cli.add(
@@ -140,7 +139,7 @@ export function addCapture(cli: Commands, program: Command): void {
     "write one out, as far as it is",
     "capture save 1 --write wirea.pcapng",
     [write],
-    (x, [id], o) => into(x, o.write, (fd) => save(x, `${at(id!)}/pcapng`, fd)),
+    (x, [id], o) => save(x, `${at(id!)}/pcapng`, o.write),
   );
   cli.add(c, "delete <id>", "end one and forget it", "capture delete 1", [], async (x, [id]) => {
     await x.client().call("DELETE", at(id!));

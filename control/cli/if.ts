@@ -3,7 +3,11 @@ import type { Command } from "commander";
 import { type Blame, blameTree, type IfJSON, SoftcError } from "../../mod.ts";
 import { type Commands, count, table } from "./command.ts";
 
-type Full = IfJSON & { readonly driverCounters: Record<string, number>; readonly why: Blame[] };
+type Full = IfJSON & {
+  readonly driverCounters: Record<string, number>;
+  readonly late: readonly number[];
+  readonly why: Blame[];
+};
 
 interface PulledJSON {
   readonly name: string;
@@ -42,6 +46,9 @@ function show(i: Full): string {
     ...i.queues === 0 ? [] : [["queued", count(i.queued)] as [string, string]],
     ...Object.entries({ ...i.counters, ...i.driverCounters }).filter(([, n]) => n !== 0)
       .map(([k, n]): [string, string] => [k, count(n)]),
+    ...i.late.map((
+      k,
+    ): [string, string] => ["late", `CPU ${k} did not answer: the driver's counters are old`]),
   ];
   return `${i.name} ${i.handle}\n${rows.map(([k, v]) => `  ${k.padEnd(10)} ${v}\n`).join("")}`;
 }

@@ -9,7 +9,10 @@ const ID = z.strictObject({ id: S.IF_ID });
 
 /** Routes of interfaces. */
 export function ifRoutes(system: System): Route[] {
-  const full = (i: Ifnet): object => ({ ...i.toJSON(), driverCounters: i.driverCounters, why: i.why() });
+  const full = async (i: Ifnet): Promise<object> => {
+    const { counters: driverCounters, late } = await i.readDriverCounters();
+    return { ...i.toJSON(), driverCounters, late, why: i.why() };
+  };
   return [
     route({
       method: "get",
@@ -41,7 +44,7 @@ export function ifRoutes(system: System): Route[] {
     route({
       method: "get",
       path: "/api/if/{id}",
-      summary: "One interface: counters, and what it waits for",
+      summary: "One interface: counters, its driver's own too, asked of each CPU; what it waits for",
       params: ID,
       reply: S.IFNET_FULL,
       handle: ({ params }) => full(system.ifnet(params.id)),

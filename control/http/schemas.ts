@@ -80,6 +80,7 @@ export const BLAME = z.object({
 /** One interface with all there is to say. */
 export const IFNET_FULL = IFNET.extend({
   driverCounters: z.record(z.string(), z.number()),
+  late: z.array(z.int()),
   why: z.array(BLAME),
 }).meta({ id: "IfnetFull" });
 

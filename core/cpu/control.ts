@@ -117,10 +117,7 @@ export class Control {
         const answer = this.cpu.handle({ kind, ticket: 0, a, b, c, d, text });
         // What it handed to the sources of this CPU waits for its pump.
         this.cpu.ring(0);
-        const pending = answer instanceof Promise ? this.#own(answer, o.label) : Promise.resolve(answer);
-        return o.deadline === undefined || !(answer instanceof Promise)
-          ? pending
-          : this.#within(pending, o.deadline, o.label, 0);
+        return answer instanceof Promise ? this.own(answer, o.label, o.deadline) : Promise.resolve(answer);
       } catch (e) {
         return Promise.reject(e);
       }
@@ -144,7 +141,7 @@ export class Control {
     });
     this.#senders[k]!.post([kind, ticket, a, b, c, d, textAt, bytes?.length ?? 0]);
     const awaited = this.stepper === undefined ? promise : this.#stepped(promise, ticket, o.label, k);
-    return o.deadline === undefined ? awaited : this.#within(awaited, o.deadline, o.label, k);
+    return o.deadline === undefined ? awaited : this.within(awaited, o.deadline, o.label, k);
   }
 
   /** Asks every CPU in `cpus`. */
@@ -242,14 +239,6 @@ export class Control {
     for (const p of pending) p.reject(e);
   }
 
-  #own(answer: Promise<unknown>, label: string): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const asked = { label, since: this.cpu.clock.now(), reject };
-      this.#ownAsks.add(asked);
-      this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked)).then(resolve, reject);
-    });
-  }
-
   #settle(ticket: number, value: unknown, error: PlainError | undefined): void {
     const t = this.#tickets.get(ticket);
     if (t === undefined) return;
@@ -268,8 +257,18 @@ export class Control {
     return promise;
   }
 
+  /** What CPU 0 itself has begun: listed until it settles, a rejection once `deadline` ms have passed. */
+  own<T>(answer: Promise<T>, label: string, deadline?: number): Promise<T> {
+    const listed = new Promise<T>((resolve, reject) => {
+      const asked = { label, since: this.cpu.clock.now(), reject };
+      this.#ownAsks.add(asked);
+      this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked)).then(resolve, reject);
+    });
+    return deadline === undefined ? listed : this.within(listed, deadline, label, 0);
+  }
+
   /** The promise, or a rejection once `ms` have passed. What was asked stays under way. */
-  #within<T>(promise: Promise<T>, ms: number, label: string, k: number): Promise<T> {
+  within<T>(promise: Promise<T>, ms: number, label: string, k: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = this.cpu.timers.after(ms, () => {
         this.settled = true;

@@ -11,6 +11,7 @@ import type { IfEntry, IfSpec, Interfaces } from "../net/interfaces.ts";
 import { attachEntries, detachEntry, wedgeEntry } from "../net/lifecycle.ts";
 import { transition } from "../net/state.ts";
 import type { Vnet } from "../net/vnet.ts";
+import { checkNames, type Names } from "../options.ts";
 import { Device, type Plugged } from "./device.ts";
 import type { DeviceId, Driver } from "./driver.ts";
 import type { LoadedModule, ModuleTable, ModuleUser } from "./modules.ts";
@@ -26,6 +27,8 @@ export interface CloneOptions {
   /** What its interfaces take over of those that went, in their order: see `replace` of `modules.load`. */
   readonly hints?: readonly IfHint[];
 }
+
+const NAMES: Names<CloneOptions> = { name: true, cpu: true, options: true, hints: true };
 
 /** The interfaces of one create: ended as one. */
 export class Clone implements ModuleUser {
@@ -83,6 +86,7 @@ export class Cloners {
     o: CloneOptions,
     id?: DeviceId,
   ): Promise<IfEntry[]> {
+    checkNames(`create "${cloner}"`, o, NAMES);
     const { module, driver } = this.#modules.cloner(cloner);
     return await this.createWith(vnet, module, driver as Driver<never>, o, id);
   }

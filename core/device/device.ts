@@ -12,6 +12,7 @@ import type { IfDevice } from "../net/ifdevice.ts";
 import type { IfChange } from "../net/ifnet.ts";
 import type { IfEntry, IfSpec } from "../net/interfaces.ts";
 import type { Vnet } from "../net/vnet.ts";
+import { checkNames, type Names } from "../options.ts";
 import type { DeviceId, Driver, IfDeclaration } from "./driver.ts";
 import type { InstanceFacts } from "./instance.ts";
 import { VETO } from "./instances.ts";
@@ -19,6 +20,17 @@ import type { LoadedModule } from "./modules.ts";
 
 /** Smallest and largest MTU, bytes of payload: IPv4's minimum, and what one cluster holds. */
 export const MTU = { min: 72, max: CLUSTER - HEADROOM - ETHER_HEADER - 12, default: 1500 } as const;
+
+const DECLARED: Names<IfDeclaration> = {
+  type: true,
+  mac: true,
+  mtu: true,
+  name: true,
+  groups: true,
+  queues: true,
+  capabilities: true,
+  dispatch: true,
+};
 
 /** What a device is made from. */
 export interface DeviceSpec {
@@ -54,6 +66,8 @@ export interface Child {
 export class Device implements IfDevice {
   /** The driver's own counters, as each CPU reported them last. */
   readonly #counted = new Map<number, Readonly<Record<string, number>>>();
+  /** CPUs that are asked for them and have not answered: never asked twice at a time. */
+  readonly #counting = new Map<number, Promise<void>>();
   /** Slots of the same cloner call, set before attach. */
   peers: { index: number; born: number }[] = [];
   index = 0;
@@ -202,16 +216,29 @@ export class Device implements IfDevice {
     }
   }
 
-  /** Asks every CPU for the driver's own counters. */
-  async refreshCounters(): Promise<Record<string, number>> {
+  async refreshCounters(ms = this.#deadline): Promise<number[]> {
+    const late: number[] = [];
     await Promise.all(
-      this.cpus.map(async (k) => {
-        const counts = await this.#ask(k, MAIL.inspect, "counters");
-        // None, or 0 by mail, from a CPU where it has ended: what it counted came with its close.
-        if (typeof counts === "object") this.counted(k, counts as Record<string, number>);
-      }),
+      this.cpus.map((k) =>
+        this.#control.within(this.#count(k), ms, `counters of ${this.name}`, k).catch(() => late.push(k))
+      ),
     );
-    return this.counters;
+    return late.sort((x, y) => x - y);
+  }
+
+  #count(k: number): Promise<void> {
+    const asked = this.#counting.get(k);
+    if (asked !== undefined) return asked;
+    const answer = this.#control.ask(k, MAIL.inspect, {
+      a: this.index,
+      d: this.born,
+      label: `counters of ${this.name}`,
+    }).then((counts) => {
+      // None, or 0 by mail, from a CPU where it has ended: what it counted came with its close.
+      if (typeof counts === "object") this.counted(k, counts as Record<string, number>);
+    }).finally(() => this.#counting.delete(k));
+    this.#counting.set(k, answer);
+    return answer;
   }
 
   /** Takes what one CPU counted so far. */
@@ -259,6 +286,7 @@ export class Device implements IfDevice {
   /** What the driver declared, checked and completed. */
   #interface(d: IfDeclaration): IfSpec {
     const { driver, home } = this.spec;
+    checkNames(`declare the interface of ${this.name}`, d, DECLARED);
     const mtu = d.mtu ?? MTU.default;
     const refuse = (what: string, state: string, wanted: string): never => {
       throw new SoftcError("SOFTC_DEV_IFNET", `Cannot declare ${what} of ${this.name}`, { state, wanted });

@@ -14,6 +14,7 @@ import type { AsyncSection } from "../epoch/async.ts";
 import { SoftcError } from "../error.ts";
 import type { IfCap } from "../net/flags.ts";
 import type { IfChange } from "../net/ifnet.ts";
+import { checkNames, type Names } from "../options.ts";
 import type { Dma } from "./dma.ts";
 import type { Fields, Shared, Struct } from "./struct.ts";
 
@@ -135,10 +136,10 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   readonly up: boolean;
   /** The other interfaces of the same cloner call, in their order. */
   readonly peers: readonly Peer[];
-  /** Declares the interface: once, in attach; it is linked after attach has settled. @throws {SoftcError} `SOFTC_DEV_IFNET` */
+  /** Declares the interface: once, in attach; it is linked after attach has settled. @throws {SoftcError} `SOFTC_DEV_IFNET`; create rejects with `SOFTC_OPTION_UNKNOWN` */
   ifnet(o: IfDeclaration): void;
   /** Hands received packets up; takes all. Any hook, timer, task or interrupt of this instance. @throws {SoftcError} `SOFTC_MBUF_NOT_OWNER` for a batch of another CPU */
-  ifInput(b: Batch, queue?: number): void;
+  ifInput(b: Batch): void;
   /** The device has room again: what waits for queue `queue` is sent. */
   txWake(queue: number): void;
   /** Reports the link state; `bps` bits per second, kept in whole kbit/s; 0 unless told. Ignored once the scope closes. */
@@ -155,7 +156,14 @@ export interface Dev<O = unknown, F extends Fields = Fields> {
   count(name: string, n?: number): void;
   /** Makes a timer, disarmed; `fn` runs on this CPU, between hooks, outside every section. A throw of `fn` is the instance's fault. */
   timer(fn: () => void): Timer;
-  /** Runs asynchronous work that the framework knows of: the end of the scope waits for it. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
+  /**
+   * Runs asynchronous work that the framework knows of: the end of the scope waits for it, and while it is pending the
+   * CPU serves its event loop. What hears from a socket, a file or `fetch` stands in a task: an idle CPU other than 0
+   * sleeps, and its event loop with it. A rejection that nobody awaits or catches is the instance's fault, unless
+   * `signal` has aborted.
+   *
+   * @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes
+   */
   task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R>;
   /** Makes an interrupt: `fn` runs on this CPU after the doorbell was rung. @throws {SoftcError} `SOFTC_DEV_SCOPE` once the scope closes */
   interrupt(fn: () => void): Doorbell;
@@ -299,7 +307,7 @@ export type SoftcOf<A extends (dev: never) => object> = Awaited<ReturnType<A>>;
  *   },
  * });
  * ```
- * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`, `SOFTC_OPTION_UNKNOWN` for a hook that there is not
  */
 export function defineDriver<
   SC extends object,
@@ -312,6 +320,29 @@ export function defineDriver<
 ): Driver<O> {
   return checkDriver(d) as Driver<never>;
 }
+
+const NAMES: Names<Driver> = {
+  name: true,
+  api: true,
+  options: true,
+  shared: true,
+  cloner: true,
+  instances: true,
+  match: true,
+  queues: true,
+  queueLength: true,
+  probe: true,
+  attach: true,
+  open: true,
+  set: true,
+  canDetach: true,
+  canMove: true,
+  reassign: true,
+  transmit: true,
+  stop: true,
+  close: true,
+  destroy: true,
+};
 
 /** Checks the shape of what a module exports: two copies of the package may meet, so no identity is asked. */
 export function checkDriver(d: unknown, from = "a driver"): Driver {
@@ -333,6 +364,7 @@ export function checkDriver(d: unknown, from = "a driver"): Driver {
         : "port the driver to this softc: it is too old",
     });
   }
+  checkNames(`use ${named} of ${from}`, x, NAMES);
   for (const hook of ["attach", "transmit"]) {
     if (typeof x[hook] !== "function") refuse(`hook "${hook}" of ${named}`, typeof x[hook], "a function");
   }

@@ -13,7 +13,7 @@ export type { Mbuf } from "../memory/mbuf.ts";
 export type { IfCap } from "../net/flags.ts";
 export type { IfChange } from "../net/ifnet.ts";
 export type { Section } from "../net/section.ts";
-export type { IfJSON, Ifnet, IfOptions } from "../net/ifnet.ts";
+export type { DriverCounters, IfJSON, Ifnet, IfOptions, ReadOptions } from "../net/ifnet.ts";
 export type { Vnet, VnetVar } from "../net/vnet.ts";
 export { Dma } from "./dma.ts";
 export { defineDriver } from "./driver.ts";

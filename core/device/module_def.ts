@@ -5,9 +5,10 @@
  */
 import { SoftcError } from "../error.ts";
 import type { VnetVar } from "../net/vnet.ts";
+import { checkNames, type Names } from "../options.ts";
 import { checkDriver, type Driver, DRIVER_API } from "./driver.ts";
 
-/** A module of drivers. */
+/** A module of drivers. Its hooks settle within `boot({ hookDeadline })` milliseconds, as those of drivers do. */
 export interface ModuleDef {
   /** Its name: unique in the kernel. */
   readonly name: string;
@@ -20,11 +21,11 @@ export interface ModuleDef {
   readonly depends?: readonly string[];
   /** Virtualised variables: their constructors run for every vnet at load, their destructors at unload. */
   readonly vnetVars?: readonly VnetVar<unknown>[];
-  /** CPU 0, may await: after the drivers are known, before anything attaches. A throw unwinds the load. */
+  /** CPU 0, may await: after the drivers are known, before anything attaches. A throw, or being late (`SOFTC_DRIVER_STALLED`), unwinds the load. */
   load?(): void | Promise<void>;
-  /** CPU 0, may await: a reason not to be unloaded now. */
+  /** CPU 0, may await: a reason not to be unloaded now. A throw or being late is one. */
   quiesce?(): true | string | Promise<true | string>;
-  /** CPU 0, may await: the last call into the module. */
+  /** CPU 0, may await: the last call into the module. A throw or being late is reported as a fault, and the module goes. */
   unload?(): void | Promise<void>;
 }
 
@@ -51,7 +52,18 @@ export function defineModule(m: ModuleDef): ModuleDef {
   return m;
 }
 
-/** Reads what a module file exports: a driver, several, or a module. @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API` */
+const NAMES: Names<ModuleDef> = {
+  name: true,
+  api: true,
+  drivers: true,
+  depends: true,
+  vnetVars: true,
+  load: true,
+  quiesce: true,
+  unload: true,
+};
+
+/** Reads what a module file exports: a driver, several, or a module. @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`, `SOFTC_OPTION_UNKNOWN` */
 export function readModule(exported: unknown, url: string): ModuleDef {
   const from = `module ${url}`;
   if (typeof exported === "object" && exported !== null && "drivers" in exported) {
@@ -68,6 +80,7 @@ export function readModule(exported: unknown, url: string): ModuleDef {
         wanted: "{ name, api: 1, drivers: [...] }",
       });
     }
+    checkNames(`use module "${m.name}" of ${from}`, m, NAMES);
     for (const d of m.drivers) checkDriver(d, from);
     return m;
   }

@@ -118,6 +118,8 @@ export interface ModulesHost {
   resolve(spec: string): string;
   /** Every epoch callback queued before has run, on every CPU. */
   drain(): Promise<void>;
+  /** Milliseconds that a hook may take. */
+  readonly hookDeadline: number;
 }
 
 /** The modules of a kernel, on CPU 0. */
@@ -204,7 +206,7 @@ export class ModuleTable {
       const vars = module.def.vnetVars ?? [];
       vnetVars.add(vars);
       undo.push(() => vnetVars.remove(vars));
-      await module.def.load?.();
+      await this.#hook(module, "load");
       this.#checkDepends(module);
       if (host?.lost !== undefined) throw host.lost;
       module.state = "loaded";
@@ -273,9 +275,9 @@ export class ModuleTable {
     vnetVars.remove(module.def.vnetVars ?? []);
     await this.#host.drain();
     try {
-      await module.def.unload?.();
+      await this.#hook(module, "unload");
     } catch (e) {
-      events.emit("fault", module.name, { detail: `unload threw: ${(e as Error).message}` });
+      events.emit("fault", module.name, { detail: `unload failed: ${(e as Error).message}` });
     }
     await control.askAll(control.everyCpu, MAIL.dropModule, { a: module.id, label: "drop module" });
     await module.host?.end();
@@ -309,12 +311,24 @@ export class ModuleTable {
 
   readonly #loadedOnce = new Set<string>();
 
+  /** Calls a hook of the module itself, with a driver hook's deadline. */
+  async #hook<N extends "load" | "quiesce" | "unload">(
+    module: LoadedModule,
+    name: N,
+  ): Promise<Awaited<ReturnType<NonNullable<ModuleDef[N]>>> | undefined> {
+    const { control, hookDeadline } = this.#host;
+    const answer = module.def[name]?.();
+    return (answer instanceof Promise
+      ? await control.own<unknown>(answer, `hook "${name}" of module "${module.name}"`, hookDeadline)
+      : answer) as Awaited<ReturnType<NonNullable<ModuleDef[N]>>> | undefined;
+  }
+
   async #veto(module: LoadedModule): Promise<string | undefined> {
     try {
-      const no = await module.def.quiesce?.() ?? true;
+      const no = await this.#hook(module, "quiesce") ?? true;
       if (no !== true) return `module says: ${no}`;
     } catch (e) {
-      return `quiesce threw: ${(e as Error).message}`;
+      return `quiesce failed: ${(e as Error).message}`;
     }
     for (const u of module.users) {
       const answer = await u.canDetach().catch((e: Error) => `canDetach failed: ${e.message}`);

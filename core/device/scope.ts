@@ -71,6 +71,23 @@ export class Interrupts implements Source {
 /** Runs a driver's function outside the hot path; its throw is the instance's fault. */
 export type Guard = (label: string, fn: () => void) => void;
 
+/** A promise that knows whether anybody awaits it or catches. */
+class Heard<R> extends Promise<R> {
+  static override readonly [Symbol.species] = Promise;
+  heard = false;
+
+  // deno-lint-ignore no-explicit-any -- as Promise declares it
+  override then(...on: any[]): any {
+    this.heard = true;
+    return super.then(...on);
+  }
+
+  /** Marks a rejection as handled, and is nobody that hears it. */
+  ignore(): void {
+    void super.then(undefined, () => {});
+  }
+}
+
 /** What one instance armed on one CPU. */
 export class Scope {
   readonly #cpu: Cpu;
@@ -142,12 +159,19 @@ export class Scope {
   /** Runs asynchronous work that closing waits for. */
   task<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R> {
     this.#open("start a task");
-    const promise = (async () => await fn(this.signal))();
-    const kept: Promise<unknown> = this.#cpu.track(promise).then(() => {}, () => {}).finally(() =>
-      this.#tasks.delete(kept)
-    );
+    const running = this.#cpu.track((async () => await fn(this.signal))());
+    const answer = new Heard<R>((resolve, reject) => void running.then(resolve, reject));
+    const failed = (e: unknown): void => {
+      if (answer.heard || this.#closed || this.#reason !== undefined) return;
+      this.#guard("task", () => {
+        throw e;
+      });
+    };
+    const kept: Promise<unknown> = running.then(() => {}, failed).finally(() => this.#tasks.delete(kept));
     this.#tasks.add(kept);
-    return promise;
+    // Its rejection is dealt with here: the runtime need not hear of it.
+    answer.ignore();
+    return answer;
   }
 
   /** Queues an epoch callback: it runs, and closing waits for it. */

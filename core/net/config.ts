@@ -9,6 +9,7 @@
 import { get, set, store } from "../doors/arena.ts";
 import { isSoftcError, SoftcError } from "../error.ts";
 import { IFNET } from "../memory/arena.ts";
+import { checkNames, type Names } from "../options.ts";
 import { DISPATCH, IFF, LINK_STATE } from "./flags.ts";
 import { formatHandle, type Handle, handleGencnt } from "./handle.ts";
 import type { IfChange, Ifnet, IfOptions } from "./ifnet.ts";
@@ -72,6 +73,15 @@ export function ifLinkChanged(ifs: Interfaces, index: number, born: number, stat
   ifs.events.emit("link", e.name, { vnet: e.vnet.name, handle: ifs.handle(e), detail: name });
 }
 
+const NAMES: Names<IfOptions> = {
+  mtu: true,
+  name: true,
+  promisc: true,
+  allmulti: true,
+  dispatch: true,
+  xconnect: true,
+};
+
 /** Changes options; what the driver refuses is rolled back. */
 export function ifSet(
   ifs: Interfaces,
@@ -81,6 +91,7 @@ export function ifSet(
   mtu: { min: number; max: number },
 ): Promise<void> {
   return inOrder(e, async () => {
+    checkNames(`change ${e.name}`, o, NAMES);
     assertClaimable(ifs, e, h, "change");
     if (o.mtu !== undefined && !(Number.isInteger(o.mtu) && o.mtu >= mtu.min && o.mtu <= mtu.max)) {
       throw new SoftcError("SOFTC_IF_MTU", `Cannot set the MTU of ${e.name} to ${o.mtu}`, {

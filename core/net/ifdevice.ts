@@ -8,6 +8,8 @@ export interface IfDevice {
   readonly driver: string;
   /** Counters of the driver's own. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Asks for them; resolves after `ms` milliseconds at most, with the CPUs that did not answer. */
+  refreshCounters(ms: number): Promise<readonly number[]>;
   /** `open` on every CPU that runs it; gates are in place, nobody can find them yet. */
   open(): Promise<void>;
   /** Transmit gates are closed on every CPU, every queue owner has purged its rings: no transmit runs. */

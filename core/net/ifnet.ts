@@ -77,6 +77,20 @@ export interface IfOptions {
   readonly xconnect?: Ifnet | null;
 }
 
+/** How counters are asked for. */
+export interface ReadOptions {
+  /** Milliseconds of the kernel's clock to wait for a CPU, 1 to 60,000; 250 unless told. */
+  readonly timeout?: number;
+}
+
+/** A driver's own counters, and how far they can be trusted. */
+export interface DriverCounters {
+  /** By name, added up over CPUs. */
+  readonly counters: Readonly<Record<string, number>>;
+  /** CPUs that did not answer in time. */
+  readonly late: readonly number[];
+}
+
 /** An interface. Names one link of it: after a vmove use the Ifnet that `ifVmove` gave. */
 export interface Ifnet {
   /** Weak name: index and gencnt. */
@@ -93,8 +107,19 @@ export interface Ifnet {
   readonly queued: number;
   /** Added up over CPUs; readable and constant after it was freed. */
   readonly counters: IfCounters;
-  /** The driver's own counters (`dev.count`), as of the last report of each CPU. */
+  /**
+   * The driver's own counters (`dev.count`), added up over CPUs, as each CPU told them last: when
+   * {@linkcode Ifnet.readDriverCounters} asked it, and when the interface went. `{}` before that.
+   */
   readonly driverCounters: Readonly<Record<string, number>>;
+  /**
+   * Asks each CPU that runs the driver for the driver's own counters. A CPU that does not answer in time counts with
+   * what it told last, and is named: a stalled CPU makes the answer old, never late.
+   *
+   * @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`; `SOFTC_DEV_REENTRANT` inside a section or hook,
+   * `SOFTC_BOOT_DOWN`. All reject the promise
+   */
+  readDriverCounters(o?: ReadOptions): Promise<DriverCounters>;
   /** Who or what it waits for, and since when. */
   why(): Blame[];
   /** Plain data. */
@@ -103,9 +128,9 @@ export interface Ifnet {
   up(): Promise<void>;
   /** Clears UP: listeners hear of it first, the driver after. */
   down(): Promise<void>;
-  /** Listens to every packet. */
+  /** Listens to every packet. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_IF_GONE` */
   tap(o: TapOptions): Tap;
-  /** Changes options; a driver that refuses one rolls it back. @throws {SoftcError} `SOFTC_IF_EXISTS`, `SOFTC_IF_MTU`, `SOFTC_IF_GONE` */
+  /** Changes options; a driver that refuses one rolls it back. @throws {SoftcError} `SOFTC_IF_EXISTS`, `SOFTC_IF_MTU`, `SOFTC_IF_GONE`, `SOFTC_OPTION_UNKNOWN` */
   set(o: IfOptions): Promise<void>;
   /** Adds it to a group. */
   addGroup(name: string): void;

@@ -11,11 +11,15 @@ import { type Blame, whoHolds } from "./blame.ts";
 import { assertLive, ifDown, ifSet, ifUp } from "./config.ts";
 import { IFCAP, type IfCap, IFF, IFT, type IfType, LINK_STATE, type LinkState } from "./flags.ts";
 import { formatHandle, type Handle } from "./handle.ts";
-import type { IfJSON, Ifnet, IfOptions } from "./ifnet.ts";
+import type { DriverCounters, IfJSON, Ifnet, IfOptions, ReadOptions } from "./ifnet.ts";
 import type { IfEntry, Interfaces } from "./interfaces.ts";
 import { type IfState, stateOf } from "./state.ts";
 import type { Tap, TapOptions } from "./tap.ts";
 import type { Vnet } from "./vnet.ts";
+import { checkNames, type Names } from "../options.ts";
+
+const READ: Names<ReadOptions> = { timeout: true };
+const TAP: Names<TapOptions> = { onPacket: true, snap: true, drops: true };
 
 /** An interface as core gives it out. */
 export class IfnetObject implements Ifnet {
@@ -68,6 +72,26 @@ export class IfnetObject implements Ifnet {
     return this.#entry.device.counters;
   }
 
+  async readDriverCounters(o: ReadOptions = {}): Promise<DriverCounters> {
+    const { name } = this;
+    this.#reenter(`read the counters of ${name}`);
+    checkNames(`read the counters of ${name}`, o, READ);
+    const { timeout = 250 } = o;
+    if (!(Number.isInteger(timeout) && timeout >= 1 && timeout <= 60_000)) {
+      throw new SoftcError(
+        "SOFTC_IF_ARGUMENT",
+        `Cannot wait ${String(timeout)} ms for the counters of ${name}`,
+        {
+          wanted: "a whole number from 1 to 60000",
+        },
+      );
+    }
+    const { device } = this.#entry;
+    // After its end nobody has newer ones.
+    const late = this.#occupied ? await device.refreshCounters(timeout) : [];
+    return { counters: device.counters, late };
+  }
+
   async up(): Promise<void> {
     this.#reenter(`bring up ${this.name}`);
     await ifUp(this.#ifs, this.#entry, this.handle);
@@ -85,6 +109,7 @@ export class IfnetObject implements Ifnet {
 
   tap(o: TapOptions): Tap {
     assertLive(this.#ifs, this.#entry, this.handle, "tap");
+    checkNames(`tap ${this.name}`, o, TAP);
     const snap = o.snap ?? 1;
     if (typeof o.onPacket !== "function" || !(Number.isInteger(snap) && snap > 0)) {
       throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot tap ${this.name}`, {

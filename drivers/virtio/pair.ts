@@ -140,7 +140,7 @@ export class QueuePair {
       if (cookie < 0) break;
       this.#receiver!.add(b, cookie, rx.len);
     }
-    if (b.length > 0) this.dev.ifInput(b, this.pair);
+    if (b.length > 0) this.dev.ifInput(b);
     return taken;
   }
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { test as nodeTest } from "node:test";
+import { checkNames, type Names } from "../../core/options.ts";
 import { ConformanceError, type DeviceMaker, Lab, type Subject, type TestDevice } from "./lab.ts";
 import type { ConformanceRule } from "./rule.ts";
 import { CONFORMANCE_RULES } from "./rules.ts";
@@ -38,6 +39,14 @@ export interface ConformanceOptions {
   readonly test?: (name: string, fn: () => Promise<void>) => unknown;
 }
 
+const NAMES: Names<ConformanceOptions> = {
+  cloner: true,
+  options: true,
+  device: true,
+  skip: true,
+  test: true,
+};
+
 /**
  * Registers a test for each rule of {@linkcode CONFORMANCE_RULES}; each boots a kernel of its own with the sanitizer on,
  * where a hook may take 1000 ms.
@@ -48,8 +57,11 @@ export interface ConformanceOptions {
  *
  * conformance(new URL("./mynic.ts", import.meta.url), { cloner: "mynic" });
  * ```
+ * @throws {SoftcError} `SOFTC_OPTION_UNKNOWN` for an option or a rule that there is not
  */
 export function conformance(url: URL | string, o: ConformanceOptions = {}): void {
+  checkNames("try a driver", o, NAMES);
+  checkNames("skip a rule", o.skip, Object.fromEntries(CONFORMANCE_RULES.map((r) => [r.id, true as const])));
   const register = o.test ?? ((name, fn) => void nodeTest(name, fn));
   for (const rule of CONFORMANCE_RULES) {
     const why = o.skip?.[rule.id] ?? (o.device === undefined ? undefined : rule.withDevice);

@@ -34,7 +34,7 @@ Deno.test("an interface is made, changed, brought up and down, moved and destroy
     const old = await call("GET", `/api/if/${encodeURIComponent(made.body[1].handle)}`);
     assertEquals([old.status, old.body.code, old.body.state], [410, "SOFTC_IF_GONE", "moved"]);
     const now = await call("GET", `/api/if/${encodeURIComponent(moved.body.ifnet.handle)}`);
-    assertEquals([now.body.name, now.body.why], ["abb", []]);
+    assertEquals([now.body.name, now.body.why, now.body.late], ["abb", [], []]);
 
     assertEquals((await call("DELETE", "/api/if/x0")).status, 204);
     assertEquals((await call("GET", "/api/if")).body, []);

@@ -170,7 +170,12 @@ Deno.test("softc capture: live to a file, kept, saved and deleted", () =>
       );
       assertEquals(JSON.parse(saved.out).bytes, Deno.statSync(`${folder}/b.pcapng`).size);
       assertEquals((await softc("capture", "delete", id, "--session", session)).code, 0);
-      assertEquals((await softc("capture", "save", id, "--session", session)).code, 1);
+      const kept = `${folder}/b.pcapng`;
+      const { size } = Deno.statSync(kept);
+      for (const args of [["save", id], ["live", "nothing0"]]) {
+        const refused = await softc("capture", ...args, "--write", kept, "--session", session);
+        assertEquals([refused.code, Deno.statSync(kept).size], [1, size], "what is refused touches no file");
+      }
       const nowhere = await softc(
         "capture",
         "lo0",

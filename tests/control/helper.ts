@@ -29,8 +29,10 @@ export async function withApi(
   body: (api: Api) => Promise<void>,
 ): Promise<void> {
   await assertNoLeaks(async (watch: <K extends Inspectable>(k: K) => K) => {
-    const kernel = watch(await boot({ cpus: 1, arena: 8 * 2 ** 20, ...o }));
-    const server = await serve(kernel, o);
+    const { port, socket, token, allowModules, limits, ...rest } = o;
+    const kernel = watch(await boot({ cpus: 1, arena: 8 * 2 ** 20, ...rest }));
+    const served = Object.entries({ port, socket, token, allowModules, limits });
+    const server = await serve(kernel, Object.fromEntries(served.filter(([, x]) => x !== undefined)));
     const raw = (path: string, init?: RequestInit): Promise<Response> => fetch(server.url + path, init);
     try {
       await body({

@@ -9,8 +9,6 @@ import { Arena, type ArenaConfig } from "../../core/memory/arena.ts";
 import { Counters } from "../../core/memory/counters.ts";
 import { Pool, poolInit } from "../../core/memory/mbuf.ts";
 import { Sanitizer } from "../../core/memory/sanitizer.ts";
-import { IfnetObject } from "../../core/net/ifnet_object.ts";
-import type { Device } from "../../core/device/device.ts";
 import { ownKernel } from "../../kernel/api.ts";
 import type { KernelObject } from "../../kernel/kernel_object.ts";
 import {
@@ -160,6 +158,6 @@ export async function untilAsync(what: string, condition: () => Promise<boolean>
 }
 
 /** A driver's own counters, asked of every CPU now. */
-export function driverCounters(i: Ifnet): Promise<Record<string, number>> {
-  return (IfnetObject.entry(i)!.device as Device).refreshCounters();
+export async function driverCounters(i: Ifnet): Promise<Readonly<Record<string, number>>> {
+  return (await i.readDriverCounters({ timeout: 10_000 })).counters;
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   explore,
   exploreDriver,
@@ -183,6 +183,12 @@ for (
     assertStringIncludes(r!.violation!.message, says);
   });
 }
+
+Deno.test("exploreDriver() refuses a cloner that the module has not, and names those that it has", async () => {
+  const step6 = new URL("../../examples/guide/step6.ts", import.meta.url);
+  const e = await assertRejects(() => exploreDriver(step6, { cloner: "wid", bound: 0 }), Error);
+  assertStringIncludes(e.message, 'step6.ts has no driver with cloner "wid": it has lossy, wide');
+});
 
 Deno.test("formatSchedule() and parseSchedule() are inverse", () => {
   const s = [{ step: 0, choice: 1 }, { step: 36, choice: 10 }];

@@ -4,8 +4,6 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { Device } from "../../core/device/device.ts";
-import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import {
   boot,
   type BootOptions,
@@ -96,10 +94,10 @@ export function send(vnet: Vnet, ifnet: Ifnet, count?: number): ReturnType<typeo
 
 /** The driver's own counters. */
 export function counters(i: Ifnet): Readonly<Record<string, number>> {
-  return (IfnetObject.entry(i)!.device as Device).counters;
+  return i.driverCounters;
 }
 
 /** The driver's own counters, asked for. */
-export function freshCounters(i: Ifnet): Promise<Record<string, number>> {
-  return (IfnetObject.entry(i)!.device as Device).refreshCounters();
+export async function freshCounters(i: Ifnet): Promise<Readonly<Record<string, number>>> {
+  return (await i.readDriverCounters({ timeout: 10_000 })).counters;
 }

@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { ifCloneDestroy, ifDetach, type Vnet, vnetDestroy } from "../../mod.ts";
-import { inetAddress, udpOpen } from "../../vnet/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ifCloneDestroy, ifDetach, SoftcError, type Vnet, vnetDestroy } from "../../mod.ts";
+import { inetAddress, ping, udpOpen } from "../../vnet/mod.ts";
 import { kernel, link, until, vnets } from "./kit.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -119,6 +119,22 @@ Deno.test("broadcast reaches sockets: to all, and to the subnet", () =>
       const d = await server.receive(1000);
       assertEquals([text(d?.data), d?.to], [to, to]);
     }
+  }));
+
+Deno.test("what is promised never throws: ping and receive reject with what is wrong", () =>
+  kernel({}, async (k) => {
+    const [a] = await vnets(k, "a") as [Vnet];
+    const socket = udpOpen(a, { port: 7 });
+    const first = socket.receive();
+    const codes: string[] = [];
+    for (
+      const call of [() => ping({} as Vnet, "10.0.0.1"), () => ping(a, "nowhere"), () => socket.receive()]
+    ) {
+      codes.push((await assertRejects(call, SoftcError)).code);
+    }
+    assertEquals(codes, ["SOFTC_VNET_ARGUMENT", "SOFTC_INET_ARGUMENT", "SOFTC_INET_ARGUMENT"]);
+    socket.close();
+    assertEquals(await first, undefined);
   }));
 
 for (const how of ["detach", "destroy", "vnet"] as const) {

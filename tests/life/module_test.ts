@@ -354,3 +354,34 @@ Deno.test("an unload waits for an attach that runs, and undoes it", async () => 
     assertEquals([k.ifs.count, journal().at(-1)], [0, "unload"]);
   });
 });
+
+Deno.test("a module's own hook that never settles is late, not waited for: load unwinds, quiesce is a veto, unload goes on", async () => {
+  await withKernel({ hookDeadline: 50 }, async (rig) => {
+    const { k, faults } = rig;
+    const never = (name: string, hook: string): string =>
+      plugin(
+        rig,
+        `${name}.js`,
+        `export default defineModule({ name: "${name}", api: 1, drivers: [driver("${name}")], ${hook}: () => new Promise(() => {}) });`,
+      );
+    assertEquals(await codeOf(k.modules.load(never("a", "load"))), "SOFTC_DRIVER_STALLED");
+    assertEquals(k.modules.list(), []);
+    await k.modules.load(never("b", "quiesce"));
+    assertEquals(await codeOf(k.modules.unload("b", { mode: "drain" })), "SOFTC_MODULE_BUSY");
+    const asked = k.modules.explain("b");
+    assertEquals(k.blame().map((x) => x.holder), [
+      'hook "load" of module "a" on CPU 0',
+      'hook "quiesce" of module "b" on CPU 0',
+      'hook "quiesce" of module "b" on CPU 0',
+    ], "those that were late, and the one that is asked now");
+    assertStringIncludes((await asked).join(), 'hook "quiesce" of module "b" did not answer');
+    await k.modules.unload("b", { mode: "force" });
+    const { events } = k;
+    const told: string[] = [];
+    events.listen((e) => void told.push(`${e.type} ${e.name}`));
+    await k.modules.load(never("c", "unload"));
+    await k.modules.unload("c");
+    assertEquals(told, ["module c", "fault c", "module gone c"]);
+    assertEquals(faults, []);
+  });
+});

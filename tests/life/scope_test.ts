@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Interrupts, Scope } from "../../core/device/scope.ts";
 import { ifCloneCreate, ifCloneDestroy, pktgen } from "../../mod.ts";
 import { codeOf, codeThrown, frame, gate, until, withKernel } from "./rig.ts";
@@ -79,13 +79,56 @@ Deno.test("a timer fires once for each arming, later arming wins, a cancelled on
   });
 });
 
-Deno.test("a task that fails is the caller's to hear of, and the scope still closes", async () => {
+Deno.test("a task that fails is its caller's to hear of, else the instance's fault; the scope still closes", async () => {
   await withKernel({}, async ({ k }) => {
-    const scope = new Scope(k.parts.cpu, new Interrupts(), k.callbacks, "x0", (_, fn) => fn());
-    assertEquals(await codeOf(scope.task(() => Promise.reject(new Error("planted")))), "no code: planted");
-    void scope.task(() => Promise.reject(new Error("nobody listens")));
+    const faults: string[] = [];
+    const scope = new Scope(k.parts.cpu, new Interrupts(), k.callbacks, "x0", (label, fn) => {
+      try {
+        fn();
+      } catch (e) {
+        faults.push(`${label}: ${(e as Error).message}`);
+      }
+    });
+    const fail = (why: string): Promise<never> => Promise.reject(new Error(why));
+    assertEquals(await codeOf(scope.task(() => fail("awaited"))), "no code: awaited");
+    const caught: string[] = [];
+    scope.task(() => fail("caught")).catch((e) => void caught.push(e.message));
+    scope.task(() => fail("finally")).finally(() => {}).catch(() => {});
+    const kept = scope.task(() => fail("raced"));
+    await Promise.race([kept]).catch(() => {});
+    assertEquals(await scope.task(() => Promise.resolve(7)), 7);
+    void scope.task(() => fail("nobody listens"));
+    void scope.task(async (signal) => {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      throw signal.reason;
+    });
+    await until("both were heard of", () => faults.length > 0 && caught.length > 0);
     await scope.close();
+    assertEquals([faults, caught], [["task: nobody listens"], ["caught"]]);
     assertEquals(scope.size, 0);
+  });
+});
+
+Deno.test("an instance whose task fails unheard goes, on every CPU, and what was thrown is told", async () => {
+  await withKernel({ cpus: 2 }, async ({ k, faults, folder }) => {
+    const api = new URL("../../core/device/mod.ts", import.meta.url).href;
+    Deno.writeTextFileSync(
+      `${folder}/tasks.js`,
+      `import { defineDriver } from ${JSON.stringify(api)};
+export default defineDriver({
+  name: "tasks", api: 1, cloner: "tasks",
+  attach(dev) { dev.ifnet({ type: "ether" }); return { dev }; },
+  set(sc) { void sc.dev.task(async () => { await null; throw new Error("receive broke"); }); },
+  transmit: (_, b) => b.freeAll(),
+});`,
+    );
+    await k.modules.load(`${folder}/tasks.js`);
+    for (const cpu of [0, 1]) {
+      const [i] = await ifCloneCreate(k.vnet0, "tasks", { cpu });
+      await i.up().catch(() => {}); // it may be gone by then
+      await until("it went", () => i.state === "freed");
+      assertStringIncludes(faults[cpu]!.message, `Hook "task" of tasks0 threw on CPU ${cpu}: receive broke`);
+    }
   });
 });
 

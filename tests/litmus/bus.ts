@@ -26,6 +26,7 @@ export async function openBus(t: ThreadContext, driver: Driver<never>): Promise<
     vnetVars: vnets.vars,
     resolve: (spec) => spec,
     drain: () => instances.callbacks.drain(),
+    hookDeadline: 5000,
   });
   const cloners = new Cloners(ifs, table, 5000);
   const tree = new DeviceTree({

@@ -6,7 +6,7 @@
 import type { Source } from "./tree.ts";
 
 /** The floors of core, from the ground. */
-const CORE = ["error", "doors", "memory", "epoch", "cpu", "net", "device"] as const;
+const CORE = ["error", "options", "doors", "memory", "epoch", "cpu", "net", "device"] as const;
 
 /** What a plugin may import, and so our drivers. */
 const DRIVER_API = "core/device/mod.ts";

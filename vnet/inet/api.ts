@@ -11,6 +11,7 @@ import { IFF, IFT } from "../../core/net/flags.ts";
 import type { Ifnet } from "../../core/net/ifnet.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import type { Vnet } from "../../core/net/vnet.ts";
+import { checkNames, type Names } from "../../core/options.ts";
 import {
   type Address,
   formatAddress,
@@ -54,6 +55,8 @@ export interface AddressOptions {
   readonly dad?: boolean;
 }
 
+const ADDRESS: Names<AddressOptions> = { dad: true };
+
 class AddressObject implements InetAddress {
   constructor(readonly inet: InetControl, readonly on: IfInet, readonly row: AddressRow) {}
 
@@ -96,12 +99,13 @@ function inetOf(i: Ifnet): InetControl {
  * Gives an interface an address, with the route to its subnet. Resolves when it may be used. The first IPv6
  * address of an interface brings its link-local address with it (RFC 4862 5.3).
  *
- * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_EXISTS`, `SOFTC_INET_DUPLICATE`, `SOFTC_IF_GONE`,
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_INET_EXISTS`, `SOFTC_INET_DUPLICATE`, `SOFTC_IF_GONE`,
  * `SOFTC_IF_STATE` when it is to be tried for duplicates and the interface is not UP, or when it is not attached
  * (on the move); `SOFTC_VNET_ARGUMENT` when its vnet is gone. All reject the promise
  */
 export async function inetAddress(i: Ifnet, cidr: string, o: AddressOptions = {}): Promise<InetAddress> {
   const inet = inetOf(i);
+  checkNames(`give ${i.name} an address`, o, ADDRESS);
   const p = parsePrefix(cidr);
   const unusable = sameAddress(p.address, UNSPECIFIED) ||
     (p.family === AF.inet ? p.address[0] >>> 28 >= 14 : p.address[0] >>> 24 === 255);
@@ -369,6 +373,6 @@ export function udpOpen(v: Vnet, o: UdpOptions = {}): UdpSocket {
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_IN_USE` when no identifier is free: both reject the
  * promise; `SOFTC_VNET_ARGUMENT` is thrown at once
  */
-export function ping(v: Vnet, destination: string, o: PingOptions = {}): Promise<PingResult> {
-  return pingVnet(VnetInet.of(v), destination, o);
+export async function ping(v: Vnet, destination: string, o: PingOptions = {}): Promise<PingResult> {
+  return await pingVnet(VnetInet.of(v), destination, o);
 }

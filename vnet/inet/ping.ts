@@ -6,6 +6,7 @@
 import { SoftcError } from "../../core/error.ts";
 import { ENDED } from "../../core/memory/counters.ts";
 import { AF } from "../../core/net/domain.ts";
+import { checkNames, type Names } from "../../core/options.ts";
 import { addressAt, formatAddress, parseAddress, UNSPECIFIED } from "./address.ts";
 import { at16 } from "./checksum.ts";
 import { walk } from "./extensions.ts";
@@ -72,6 +73,15 @@ const NUMBERS = {
   ttl: [64, 1, 255],
 } as const;
 
+const NAMES: Names<PingOptions> = {
+  count: true,
+  interval: true,
+  timeout: true,
+  size: true,
+  ttl: true,
+  dontFragment: true,
+};
+
 function checked(o: PingOptions): Record<keyof typeof NUMBERS, number> {
   return Object.fromEntries(
     Object.entries(NUMBERS).map(([name, [unlessTold, least, most]]) => {
@@ -87,6 +97,7 @@ function checked(o: PingOptions): Record<keyof typeof NUMBERS, number> {
 /** Sends requests one after another. */
 export async function pingVnet(v: VnetInet, destination: string, o: PingOptions): Promise<PingResult> {
   const { inet } = v;
+  checkNames("ping", o, NAMES);
   const parsed = parseAddress(destination);
   const { family } = parsed;
   const { count, interval, timeout, size, ttl } = checked(o);

@@ -18,6 +18,7 @@ import { type Handle, makeHandle } from "../../core/net/handle.ts";
 import { IfnetObject } from "../../core/net/ifnet_object.ts";
 import type { Ifnet } from "../../core/net/ifnet.ts";
 import { type AttachedIfp, ifnetByHandle } from "../../core/net/section.ts";
+import { checkNames, type Names } from "../../core/options.ts";
 import {
   type Address,
   addressAt,
@@ -61,6 +62,17 @@ export interface UdpOptions {
   /** Hop limit of what it sends, 1 to 255; 64 unless told (1 for groups). */
   readonly ttl?: number;
 }
+
+const NAMES: Names<UdpOptions> = {
+  address: true,
+  port: true,
+  connect: true,
+  family: true,
+  reuse: true,
+  ifnet: true,
+  buffer: true,
+  ttl: true,
+};
 
 /** A datagram that was received. */
 export interface Datagram {
@@ -112,7 +124,7 @@ export interface UdpSocket extends AsyncIterableIterator<Datagram> {
   /**
    * The next datagram; `undefined` when none comes within `ms` milliseconds (for ever unless told), or it is closed.
    *
-   * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, at once, while another read waits
+   * @throws {SoftcError} `SOFTC_INET_ARGUMENT` while another read waits: rejects
    */
   receive(ms?: number): Promise<Datagram | undefined>;
   /** Closes it; iteration ends. Idempotent. */
@@ -157,6 +169,7 @@ export class UdpSocketObject implements UdpSocket {
   readonly port: number;
 
   constructor(v: VnetInet, o: UdpOptions) {
+    checkNames("open a UDP socket", o, NAMES);
     this.#v = v;
     this.#inet = v.inet;
     const local = o.address === undefined ? undefined : parseAddress(o.address);
@@ -301,15 +314,15 @@ export class UdpSocketObject implements UdpSocket {
     return parsed.address;
   }
 
-  receive(ms?: number): Promise<Datagram | undefined> {
+  async receive(ms?: number): Promise<Datagram | undefined> {
     const d = this.#queue.shift();
-    if (d !== undefined || this.#closed) return Promise.resolve(d);
+    if (d !== undefined || this.#closed) return d;
     if (this.#waiting !== undefined) {
       throw new SoftcError("SOFTC_INET_ARGUMENT", "Cannot read the socket twice at a time", {
         state: "being read",
       });
     }
-    return new Promise((resolve) => {
+    return await new Promise((resolve) => {
       const timer = ms === undefined ? undefined : this.#inet.net.cpu.timers.after(ms, () => {
         this.#inet.control.settled = true;
         give(undefined);
