@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { cloneOf } from "../core/device/cloner.ts";
 import { plainError, type Report } from "../core/cpu/cpu.ts";
 import type { Device } from "../core/device/device.ts";
 import type { DeviceId, VnetName } from "../core/device/driver.ts";
@@ -350,7 +351,7 @@ export class HostedKernel {
     const { ifs, cloners } = this.#k;
     await detachEntry(ifs, e);
     // The last of a create takes the create along.
-    const others = cloners.clones.get(e)?.entries.filter((x) => x.detaching === undefined) ?? [];
+    const others = cloneOf(e)?.entries.filter((x) => x.detaching === undefined) ?? [];
     if (others.every((x) => this.#byIndex[x.index]?.entry !== x)) await cloners.end(e);
     this.#sayCounts(side, e);
     side.entry = undefined;

@@ -96,7 +96,7 @@ export class KernelObject implements Kernel {
   #ended = false;
   /** Set when a CPU died: nothing that is still under way can end. */
   #died: Error | undefined;
-  readonly #wrapped = new WeakMap<IfEntry, Ifnet>();
+  readonly #outside = (what: string): void => this.assertOutsideHook(what);
 
   constructor(arena: Arena, o: BootOptions) {
     this.arena = arena;
@@ -291,11 +291,8 @@ export class KernelObject implements Kernel {
 
   /** The Ifnet of an entry's present link. */
   wrap(e: IfEntry): Ifnet {
-    const known = this.#wrapped.get(e);
-    if (known !== undefined && known.handle === this.ifs.handle(e)) return known;
-    const made = new IfnetObject(this.ifs, e, MTU, (what) => this.assertOutsideHook(what));
-    this.#wrapped.set(e, made);
-    return made;
+    if (e.ifnet?.handle === this.ifs.handle(e)) return e.ifnet;
+    return e.ifnet = new IfnetObject(this.ifs, e, MTU, this.#outside);
   }
 
   /** A structural operation: refused from inside a hook and after shutdown. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { TimerEntry } from "../doors/clock.ts";
 import type { Stepper } from "../doors/step.ts";
 import { GracePeriods } from "../epoch/epoch.ts";
 import { SoftcError } from "../error.ts";
@@ -27,13 +28,19 @@ export interface AskOptions {
   readonly label: string;
 }
 
-interface Ticket {
+/** Something that was asked and is not answered yet. */
+interface Asked {
   readonly cpu: number;
   readonly label: string;
   readonly since: number;
+  /** Word offset of its text in the arena; 0 = none. */
   readonly textAt: number;
-  resolve(value: unknown): void;
-  reject(e: Error): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (e: Error) => void;
+  /** Its deadline, while that is ahead. */
+  timer: TimerEntry | undefined;
+  /** Its deadline has passed. */
+  late: boolean;
 }
 
 interface Wait {
@@ -53,32 +60,38 @@ export interface Pending {
   readonly cpu?: number;
 }
 
+const ENCODER = new TextEncoder();
+
 /** CPU 0's control side. */
 export class Control {
   readonly cpu: Cpu;
   readonly heap: Heap;
   readonly grace: GracePeriods;
+  /** Every CPU of the kernel. */
+  readonly everyCpu: readonly number[];
   /** Set by the explorer: decides when waits go on. */
   stepper: Stepper | undefined;
   /** Called for mail and reports that no ticket asked for. */
   onReport: (report: Report, cpu: number) => void = () => {};
   readonly #senders: MailSender[] = [];
   readonly #receivers: MailReceiver[] = [];
-  readonly #tickets = new Map<number, Ticket>();
+  /** What was asked of other CPUs, by ticket; its place is used again once it is answered. */
+  readonly #tickets: (Asked | undefined)[] = [undefined];
+  readonly #freeTickets: number[] = [];
   readonly #waits = new Set<Wait>();
   readonly #stray = new Map<number, (mail: Mail, cpu: number) => void>();
   readonly #held = new Set<string>();
   /** What CPU 0 asked itself and still awaits: a hook of a driver that lives here. */
-  readonly #ownAsks = new Set<{ label: string; since: number; reject(e: Error): void }>();
+  readonly #ownAsks = new Set<Asked>();
   /** Why nothing that is asked or awaited can be answered any more. */
   #over: Error | undefined;
-  #nextTicket = 1;
   /** True when an answer or a wait was settled since it was last asked: the pump lets microtasks run. */
   settled = false;
 
   constructor(cpu: Cpu) {
     this.cpu = cpu;
     this.heap = new Heap(cpu.arena, cpu.sanitizer);
+    this.everyCpu = Array.from({ length: this.cpus }, (_, k) => k);
     for (let k = 1; k < cpu.arena.plan.config.cpus; k++) {
       this.#senders[k] = new MailSender(cpu.arena, mailboxAt(cpu.arena, k, "down"), () => cpu.ring(k));
       this.#receivers[k] = new MailReceiver(cpu.arena, mailboxAt(cpu.arena, k, "up"));
@@ -122,36 +135,22 @@ export class Control {
         return Promise.reject(e);
       }
     }
-    const ticket = this.#nextTicket;
-    this.#nextTicket = ticket === 0x7fffffff ? 1 : ticket + 1;
-    const bytes = text === "" ? undefined : new TextEncoder().encode(text);
+    const ticket = this.#freeTickets.pop() ?? this.#tickets.length;
+    const bytes = text === "" ? undefined : ENCODER.encode(text);
     const textAt = bytes === undefined
       ? 0
       : this.heap.alloc(Math.ceil(bytes.length / 4), `mail text (${o.label})`);
     if (bytes !== undefined) this.cpu.arena.u8.set(bytes, textAt * 4);
     const promise = new Promise<unknown>((resolve, reject) => {
-      this.#tickets.set(ticket, {
-        cpu: k,
-        label: o.label,
-        since: this.cpu.clock.now(),
-        textAt,
-        resolve,
-        reject,
-      });
+      this.#tickets[ticket] = this.#asked(k, o, textAt, resolve, reject);
     });
     this.#senders[k]!.post([kind, ticket, a, b, c, d, textAt, bytes?.length ?? 0]);
-    const awaited = this.stepper === undefined ? promise : this.#stepped(promise, ticket, o.label, k);
-    return o.deadline === undefined ? awaited : this.within(awaited, o.deadline, o.label, k);
+    return this.stepper === undefined ? promise : this.#stepped(promise, ticket, o.label, k);
   }
 
   /** Asks every CPU in `cpus`. */
   askAll(cpus: readonly number[], kind: number, o: AskOptions): Promise<unknown[]> {
     return Promise.all(cpus.map((k) => this.ask(k, kind, o)));
-  }
-
-  /** Every CPU of the kernel. */
-  get everyCpu(): number[] {
-    return Array.from({ length: this.cpus }, (_, k) => k);
   }
 
   /** Resolves when `ready()` holds; `words` are the shared words that it reads. Tested after each turn. */
@@ -219,11 +218,16 @@ export class Control {
     this.cpu.ring(0);
   }
 
+  /** What other CPUs have not answered. */
+  get #under(): Asked[] {
+    return this.#tickets.filter((t) => t !== undefined);
+  }
+
   /** What structural operations wait for now. */
   pending(): Pending[] {
     const now = this.cpu.clock.now();
     return [
-      ...[...this.#tickets.values()].map((t) => ({ label: t.label, age: now - t.since, cpu: t.cpu })),
+      ...this.#under.map((t) => ({ label: t.label, age: now - t.since, cpu: t.cpu })),
       ...[...this.#ownAsks].map((t) => ({ label: t.label, age: now - t.since, cpu: 0 })),
       ...[...this.#waits].map((w) => ({ label: w.label, age: now - w.since })),
     ];
@@ -232,39 +236,86 @@ export class Control {
   /** A CPU died, or the kernel is down: everything that is asked or awaited, now or later, fails with `e`. */
   end(e: Error): void {
     this.#over ??= e;
-    const pending = [...this.#tickets.values(), ...this.#waits, ...this.#ownAsks];
-    this.#tickets.clear();
+    const pending = [...this.#under, ...this.#waits, ...this.#ownAsks];
+    this.#tickets.fill(undefined);
     this.#waits.clear();
     this.#ownAsks.clear();
-    for (const p of pending) p.reject(e);
+    for (const p of pending) {
+      if ("timer" in p && p.timer !== undefined) p.timer.armed = false;
+      p.reject(e);
+    }
+  }
+
+  /** Notes what is asked; past its deadline the promise rejects, and what was asked stays under way. */
+  #asked(
+    k: number,
+    o: AskOptions,
+    textAt: number,
+    resolve: (value: unknown) => void,
+    reject: (e: Error) => void,
+  ): Asked {
+    const { cpu } = this;
+    const asked: Asked = {
+      cpu: k,
+      label: o.label,
+      since: cpu.clock.now(),
+      textAt,
+      resolve,
+      reject,
+      timer: undefined,
+      late: false,
+    };
+    if (o.deadline !== undefined) {
+      asked.timer = cpu.timers.after(o.deadline, () => this.#late(asked, o.deadline!));
+      cpu.ring(0);
+    }
+    return asked;
+  }
+
+  #late(asked: Asked, ms: number): void {
+    asked.timer = undefined;
+    asked.late = this.settled = true;
+    asked.reject(stalled(asked.label, asked.cpu, ms));
   }
 
   #settle(ticket: number, value: unknown, error: PlainError | undefined): void {
-    const t = this.#tickets.get(ticket);
+    const t = this.#tickets[ticket];
     if (t === undefined) return;
-    this.#tickets.delete(ticket);
+    this.#tickets[ticket] = undefined;
+    this.#freeTickets.push(ticket);
+    if (t.timer !== undefined) t.timer.armed = false;
     if (t.textAt !== 0) this.heap.free(t.textAt, "nobody");
     this.settled = true;
     if (error === undefined) t.resolve(value);
     else t.reject(revive(error));
   }
 
-  async #stepped<T>(promise: Promise<T>, ticket: number, label: string, k: number): Promise<T> {
+  async #stepped(promise: Promise<unknown>, ticket: number, label: string, k: number): Promise<unknown> {
+    const asked = this.#tickets[ticket];
     await this.stepper!.step(label, [this.#receivers[k]!.word], () => {
       this.turn();
-      return !this.#tickets.has(ticket);
+      return this.#tickets[ticket] !== asked || asked?.late === true;
     });
     return promise;
   }
 
   /** What CPU 0 itself has begun: listed until it settles, a rejection once `deadline` ms have passed. */
   own<T>(answer: Promise<T>, label: string, deadline?: number): Promise<T> {
-    const listed = new Promise<T>((resolve, reject) => {
-      const asked = { label, since: this.cpu.clock.now(), reject };
+    return new Promise<T>((resolve, reject) => {
+      const asked = this.#asked(0, { label, deadline }, 0, resolve as (value: unknown) => void, reject);
       this.#ownAsks.add(asked);
-      this.cpu.track(answer).finally(() => this.#ownAsks.delete(asked)).then(resolve, reject);
+      const over = (): void => {
+        this.#ownAsks.delete(asked);
+        if (asked.timer !== undefined) asked.timer.armed = false;
+      };
+      this.cpu.track(answer).then((value) => {
+        over();
+        resolve(value);
+      }, (e) => {
+        over();
+        reject(e);
+      });
     });
-    return deadline === undefined ? listed : this.within(listed, deadline, label, 0);
   }
 
   /** The promise, or a rejection once `ms` have passed. What was asked stays under way. */
@@ -272,12 +323,7 @@ export class Control {
     return new Promise((resolve, reject) => {
       const timer = this.cpu.timers.after(ms, () => {
         this.settled = true;
-        reject(
-          new SoftcError("SOFTC_DRIVER_STALLED", `${label} did not answer on CPU ${k} within ${ms} ms`, {
-            state: "pending",
-            wanted: "settled",
-          }),
-        );
+        reject(stalled(label, k, ms));
       });
       this.cpu.ring(0);
       promise.then((v) => {
@@ -289,4 +335,11 @@ export class Control {
       });
     });
   }
+}
+
+function stalled(label: string, k: number, ms: number): SoftcError {
+  return new SoftcError("SOFTC_DRIVER_STALLED", `${label} did not answer on CPU ${k} within ${ms} ms`, {
+    state: "pending",
+    wanted: "settled",
+  });
 }

@@ -33,6 +33,7 @@ const NAMES: Names<CloneOptions> = { name: true, cpu: true, options: true, hints
 /** The interfaces of one create: ended as one. */
 export class Clone implements ModuleUser {
   entries: IfEntry[] = [];
+  place = -1;
   /** Set by the destroyer that won; a veto gives it back. */
   claimed = false;
   /** It ends: there is no veto any more. */
@@ -61,13 +62,22 @@ export class Clone implements ModuleUser {
   }
 }
 
+/** The create that an interface came from, until that has ended. */
+export function cloneOf(e: IfEntry): Clone | undefined {
+  return (e.device as Device).clone;
+}
+
+// On the device, not in a Map: what was a key of one outlives young collections in V8, and so all that hangs off it.
+function setClone(e: IfEntry, clone: Clone | undefined): void {
+  (e.device as Device).clone = clone;
+}
+
 /** The cloners of a kernel, on CPU 0. */
 export class Cloners {
   readonly #ifs: Interfaces;
   readonly #control: Control;
   readonly #modules: ModuleTable;
   readonly #deadline: number;
-  readonly clones = new Map<IfEntry, Clone>();
   /** The lowest number of each prefix that may be free, by vnet: it goes with the vnet. */
   readonly #units = new WeakMap<Vnet, Map<string, number>>();
   #nextHome = 0;
@@ -125,7 +135,7 @@ export class Cloners {
 
   /** Ends all interfaces of one create. The claim decides: its loser gets ENXIO (behaviour 21). */
   async destroy(e: IfEntry): Promise<void> {
-    const clone = this.clones.get(e);
+    const clone = cloneOf(e);
     if (clone === undefined || clone.claimed) {
       throw new SoftcError("SOFTC_IF_GONE", `Cannot destroy ${e.name}`, {
         state: clone === undefined ? "gone" : "being destroyed",
@@ -147,7 +157,7 @@ export class Cloners {
 
   /** Detaches one interface; when it was the last of its create, there is nothing left to destroy. */
   detach(e: IfEntry): Promise<void> {
-    const clone = this.clones.get(e);
+    const clone = cloneOf(e);
     const first = e.detaching === undefined;
     const done = detachEntry(this.#ifs, e);
     if (first && clone !== undefined) {
@@ -163,7 +173,7 @@ export class Cloners {
 
   /** Ends it without asking: shutdown, vnet destruction, unplug. */
   async end(e: IfEntry): Promise<void> {
-    const clone = this.clones.get(e);
+    const clone = cloneOf(e);
     if (clone === undefined) return await detachEntry(this.#ifs, e);
     clone.claimed = true;
     await this.#end(clone);
@@ -177,7 +187,7 @@ export class Cloners {
   }
 
   #forget(clone: Clone): void {
-    for (const e of clone.entries) this.clones.delete(e);
+    for (const e of clone.entries) setClone(e, undefined);
     clone.module.users.delete(clone);
     this.#freeUnit(clone.vnet, clone.name);
   }
@@ -248,7 +258,7 @@ export class Cloners {
         this.#admit(vnet, module, clone.name);
         plugged?.admit();
         module.users.add(clone);
-        for (const e of entries) this.clones.set(e, clone);
+        for (const e of entries) setClone(e, clone);
       });
     } catch (cause) {
       await this.#unwind(clone, devices, cause);
@@ -271,7 +281,7 @@ export class Cloners {
     if (wedged.length === 0) return;
     // Its memory may still be in use: its module cannot go.
     clone.entries = wedged;
-    for (const e of wedged) this.clones.set(e, clone);
+    for (const e of wedged) setClone(e, clone);
     clone.module.users.add(clone);
   }
 

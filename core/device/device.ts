@@ -13,6 +13,7 @@ import type { IfChange } from "../net/ifnet.ts";
 import type { IfEntry, IfSpec } from "../net/interfaces.ts";
 import type { Vnet } from "../net/vnet.ts";
 import { checkNames, type Names } from "../options.ts";
+import type { Clone } from "./cloner.ts";
 import type { DeviceId, Driver, IfDeclaration } from "./driver.ts";
 import type { InstanceFacts } from "./instance.ts";
 import { VETO } from "./instances.ts";
@@ -70,15 +71,18 @@ export class Device implements IfDevice {
   readonly #counting = new Map<number, Promise<void>>();
   /** Slots of the same cloner call, set before attach. */
   peers: { index: number; born: number }[] = [];
+  /** The create that it came from. */
+  clone: Clone | undefined;
   index = 0;
   born = 0;
   name = "";
   /** Word offset of the shared struct. */
   #shared = 0;
+  /** What every part of it is told, as mail carries it. */
+  #text = "";
   #attached = false;
   /** A hook missed its deadline on the way in: the memory may still be in use. */
   stalled = false;
-  #opened: number[] = [];
   /** The device that hangs off this one, and what is left of those before it: pulled out when it goes, and waited for. */
   readonly children = new Set<Child>();
   readonly #control: Control;
@@ -99,7 +103,7 @@ export class Device implements IfDevice {
   }
 
   /** CPUs that run it. */
-  get cpus(): number[] {
+  get cpus(): readonly number[] {
     return this.spec.driver.queues === "per-cpu" ? this.#control.everyCpu : [this.spec.home];
   }
 
@@ -111,8 +115,9 @@ export class Device implements IfDevice {
     }
     const resource = this.spec.plugged?.resource;
     if (resource !== undefined) this.#control.cpu.resources.set(this.index, resource);
+    this.#text = this.#facts();
     try {
-      const declared = await this.#ask(this.spec.home, MAIL.attach, "attach", this.#facts()) as IfDeclaration;
+      const declared = await this.#ask(this.spec.home, MAIL.attach, "attach", this.#text) as IfDeclaration;
       this.#attached = true;
       return this.#interface(declared);
     } catch (e) {
@@ -124,11 +129,9 @@ export class Device implements IfDevice {
   }
 
   async open(): Promise<void> {
-    const text = this.#facts();
-    const results = await Promise.allSettled(this.cpus.map(async (k) => {
-      await this.#ask(k, MAIL.open, "open", text);
-      this.#opened.push(k);
-    }));
+    const results = await Promise.allSettled(
+      this.cpus.map((k) => this.#ask(k, MAIL.open, "open", this.#text)),
+    );
     const failed = results.filter((r) => r.status === "rejected").map((r) => r.reason as unknown);
     this.stalled = failed.some(isStall);
     if (failed.length > 0) throw failed.find(isStall) ?? failed[0];
@@ -144,11 +147,12 @@ export class Device implements IfDevice {
   }
 
   async close(): Promise<void> {
-    const cpus = new Set([...this.cpus, this.spec.home]);
-    await Promise.all([...cpus].map(async (k) => {
-      const counts = await this.#ask(k, MAIL.close, "close") as Record<string, number> | undefined;
-      if (counts !== undefined) this.counted(k, counts);
-    }));
+    // The home CPU is one of them.
+    const { cpus } = this;
+    const counts = await Promise.all(cpus.map((k) => this.#ask(k, MAIL.close, "close")));
+    counts.forEach((c, i) => {
+      if (typeof c === "object") this.counted(cpus[i]!, c as Record<string, number>);
+    });
   }
 
   async destroy(): Promise<void> {
@@ -211,7 +215,7 @@ export class Device implements IfDevice {
 
   /** Tells every part that the device is gone: signals abort. */
   unplugged(): void {
-    for (const k of new Set([...this.cpus, this.spec.home])) {
+    for (const k of this.cpus) {
       this.#control.post(k, MAIL.unplug, this.index, 0, 0, this.born);
     }
   }

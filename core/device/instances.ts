@@ -34,7 +34,8 @@ export class Instances {
   readonly #net: Net;
   readonly #import: Importer;
   readonly #modules = new Map<number, ModuleDef>();
-  readonly #instances = new Map<number, LocalInstance>();
+  /** By slot. No Map: what was in one outlives young collections in V8, and so all that hangs off it. */
+  readonly #instances: (LocalInstance | undefined)[] = [];
 
   constructor(cpu: Cpu, net: Net, importer: Importer, callbacks: Callbacks) {
     this.callbacks = callbacks;
@@ -65,7 +66,7 @@ export class Instances {
 
   /** Instances that this CPU has. */
   get size(): number {
-    return this.#instances.size;
+    return this.#instances.filter((i) => i !== undefined).length;
   }
 
   /** A module that this CPU imported. */
@@ -91,7 +92,7 @@ export class Instances {
 
   /** The instance that mail is for, if it is still that one: who asks may not have heard that it went. */
   #occupant(m: Mail): LocalInstance | undefined {
-    const i = this.#instances.get(m.a);
+    const i = this.#instances[m.a];
     return i?.born === m.d ? i : undefined;
   }
 
@@ -102,7 +103,7 @@ export class Instances {
   }
 
   /** Home CPU: runs the driver's attach; answers what it declared. */
-  async #attach(m: Mail): Promise<IfDeclaration> {
+  #attach(m: Mail): IfDeclaration | Promise<IfDeclaration> {
     const i = new LocalInstance(
       this.#net,
       this.interrupts,
@@ -110,34 +111,42 @@ export class Instances {
       this.#driver(m.b, m.c),
       JSON.parse(m.text) as InstanceFacts,
     );
-    this.#instances.set(i.index, i);
+    this.#instances[i.index] = i;
     try {
       hookEntry("attach");
       const made = i.driver.attach(i as never);
-      const softc = made instanceof Promise ? await made : made;
-      if (typeof softc !== "object" || softc === null) {
-        throw new SoftcError("SOFTC_DRIVER_SHAPE", `attach of ${i.name} returned no softc`, {
-          state: typeof softc,
-          wanted: "an object",
-        });
-      }
-      if (i.declared === undefined) {
-        throw new SoftcError("SOFTC_DEV_IFNET", `attach of ${i.name} declared no interface`);
-      }
-      i.softc = i.adopt(softc);
-      return i.declared;
+      if (!(made instanceof Promise)) return this.#attached(i, made);
+      return made.then((softc) => this.#attached(i, softc)).catch((e) => this.#unwind(i, e));
     } catch (e) {
-      // Unwound: the scope is closed and drained; destroy is not called.
-      await i.scope.close();
-      i.dropUnused();
-      this.#instances.delete(i.index);
-      throw e;
+      return this.#unwind(i, e);
     }
+  }
+
+  #attached(i: LocalInstance, softc: unknown): IfDeclaration {
+    if (typeof softc !== "object" || softc === null) {
+      throw new SoftcError("SOFTC_DRIVER_SHAPE", `attach of ${i.name} returned no softc`, {
+        state: typeof softc,
+        wanted: "an object",
+      });
+    }
+    if (i.declared === undefined) {
+      throw new SoftcError("SOFTC_DEV_IFNET", `attach of ${i.name} declared no interface`);
+    }
+    i.softc = i.adopt(softc);
+    return i.declared;
+  }
+
+  /** An attach that threw: the scope is closed and drained; destroy is not called. */
+  async #unwind(i: LocalInstance, cause: unknown): Promise<never> {
+    await i.scope.close();
+    i.dropUnused();
+    this.#instances[i.index] = undefined;
+    throw cause;
   }
 
   /** Each CPU that runs it: makes this CPU's part, puts the gate in place. */
   #open(m: Mail): void | Promise<void> {
-    let i = this.#instances.get(m.a);
+    let i = this.#instances[m.a];
     if (i === undefined) {
       i = new LocalInstance(
         this.#net,
@@ -146,7 +155,7 @@ export class Instances {
         this.#driver(m.b, m.c),
         JSON.parse(m.text) as InstanceFacts,
       );
-      this.#instances.set(i.index, i);
+      this.#instances[i.index] = i;
     }
     if (i.driver.queues !== "per-cpu") return this.#openGate(i, i.softc!);
     const inst = i;
@@ -158,7 +167,7 @@ export class Instances {
 
   #openGate(i: LocalInstance, target: object): void {
     // An open that settles after its deadline finds the way out taken: no gate for a slot that may be another's.
-    if (this.#instances.get(i.index) !== i) return;
+    if (this.#instances[i.index] !== i) return;
     i.target = target;
     i.open = true;
     this.#net.gates[i.index] = i;
@@ -216,7 +225,7 @@ export class Instances {
     i.dropUnused();
     i.target = undefined;
     // The home CPU keeps it until destroy.
-    if (i.softc === undefined) this.#instances.delete(i.index);
+    if (i.softc === undefined) this.#instances[i.index] = undefined;
     return Object.keys(i.counts).length > 0 ? { ...i.counts } : undefined;
   }
 
@@ -232,7 +241,7 @@ export class Instances {
       i.fault("destroy", e);
     }
     i.forget();
-    this.#instances.delete(i.index);
+    this.#instances[i.index] = undefined;
   }
 
   #set(i: LocalInstance, change: IfChange): void | Promise<void> {

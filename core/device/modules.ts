@@ -40,10 +40,38 @@ export type ModuleState = "loading" | "loaded" | "closing" | "gone" | "wedged";
 /** Something of a module that detaches when the module goes. */
 export interface ModuleUser {
   readonly name: string;
+  /** Its place among its module's users; -1 = none. */
+  place: number;
   /** Asks for a veto. */
   canDetach(): Promise<true | string>;
   /** Detaches and destroys it. */
   remove(): Promise<void>;
+}
+
+/** The users of a module. No Set: what was in one outlives young collections in V8, and so all that hangs off it. */
+export class ModuleUsers {
+  readonly #all: ModuleUser[] = [];
+
+  get size(): number {
+    return this.#all.length;
+  }
+
+  add(u: ModuleUser): void {
+    u.place = this.#all.push(u) - 1;
+  }
+
+  /** Idempotent. */
+  delete(u: ModuleUser): void {
+    if (u.place < 0) return;
+    const last = this.#all.pop()!;
+    if (last !== u) this.#all[u.place] = last;
+    last.place = u.place;
+    u.place = -1;
+  }
+
+  [Symbol.iterator](): Iterator<ModuleUser> {
+    return this.#all[Symbol.iterator]();
+  }
 }
 
 /** A module as CPU 0 keeps it. */
@@ -53,7 +81,7 @@ export class LoadedModule implements Module {
   creating = 0;
   /** The worker that its code runs in, when it has one of its own. */
   host: HostedCode | undefined;
-  readonly users = new Set<ModuleUser>();
+  readonly users = new ModuleUsers();
 
   constructor(readonly id: number, readonly def: ModuleDef, readonly url: string) {}
 

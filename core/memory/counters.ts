@@ -87,6 +87,7 @@ export const IFC = {
   ierrors: 6,
   oerrors: 7,
 } as const satisfies Record<IfCounter, number>;
+const IF_NAMES = Object.entries(IFC);
 /** Name of an interface counter. */
 export type IfCounter =
   | "ipackets"
@@ -126,7 +127,7 @@ export function sumCpus(arena: Arena, which: number): number {
 /** An interface's counters, added up over all CPUs. */
 export function ifCounters(arena: Arena, index: number): IfCounters {
   const out: Record<string, number> = {};
-  for (const [name, at] of Object.entries(IFC)) {
+  for (const [name, at] of IF_NAMES) {
     let sum = 0;
     for (let k = 0; k < arena.plan.config.cpus; k++) sum += arena.f[arena.ifCountersAt(k, index) + at]!;
     out[name] = sum;
@@ -141,7 +142,7 @@ export function resetIfCounters(arena: Arena, index: number, from?: IfCounters):
     arena.f.fill(0, at, at + 8);
   }
   if (from === undefined) return;
-  for (const [name, at] of Object.entries(IFC)) {
+  for (const [name, at] of IF_NAMES) {
     arena.f[arena.ifCountersAt(0, index) + at] = from[name as IfCounter];
   }
 }

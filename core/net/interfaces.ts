@@ -26,7 +26,7 @@ import {
   type Resolved,
 } from "./handle.ts";
 import type { IfDevice } from "./ifdevice.ts";
-import type { IfHint } from "./ifnet.ts";
+import type { IfHint, Ifnet } from "./ifnet.ts";
 import type { Net } from "./net.ts";
 import { dropRef, type Reference, type RefHolder, resetRefs, tryKill } from "./ref.ts";
 import { STATE, stateOf, transition } from "./state.ts";
@@ -70,6 +70,8 @@ export class IfEntry {
   fault: Error | undefined;
   /** Configuration changes queue up here. */
   config: Promise<unknown> = Promise.resolve();
+  /** What its owner sees of its present link. */
+  ifnet: Ifnet | undefined;
   /** Frozen when the slot is freed. */
   final: IfCounters | undefined;
   /** Its name at home while it is lent. */
@@ -90,9 +92,6 @@ export class IfEntry {
   }
 }
 
-/** Rows of freed interfaces that stay readable. */
-const PAST = 1024;
-
 /** The table. */
 export class Interfaces implements RefHolder {
   readonly arena: Arena;
@@ -102,13 +101,9 @@ export class Interfaces implements RefHolder {
   readonly entries: (IfEntry | undefined)[] = [];
   /** By slot: the line of its last occupant. */
   readonly #lines: number[] = [];
-  /** Counters of what was freed: rows by "index:born", then one total. */
-  readonly past = new Map<string, { name: string; counters: IfCounters }>();
-  pastTotals: Record<string, number> = {};
-  readonly #names = new Map<number, Map<string, IfEntry>>();
+  /** Slots by vnet and name. Numbers: an entry that was in a Map outlives young collections in V8, and all that hangs off it. */
+  readonly #names = new Map<number, Map<string, number>>();
   readonly #reserved = new Map<number, Map<string, string>>();
-  readonly #pastKeys: string[] = [];
-  #pastNext = 0;
   #lowest = 1;
   #highest = 0;
   #count = 0;
@@ -140,7 +135,7 @@ export class Interfaces implements RefHolder {
 
   /** Interfaces linked in a vnet. */
   inVnet(vnetId: number): IfEntry[] {
-    return [...this.#names.get(vnetId)?.values() ?? []].sort((x, y) => x.index - y.index);
+    return [...this.#names.get(vnetId)?.values() ?? []].sort((x, y) => x - y).map((i) => this.entries[i]!);
   }
 
   /** Whether people may see it: from publication on, and what is wedged before (X1). */
@@ -156,10 +151,10 @@ export class Interfaces implements RefHolder {
 
   /** By name; in vnet 0 (all): the first of that name. */
   byName(vnetId: number, name: string): IfEntry | undefined {
-    if (vnetId !== 0) return this.#names.get(vnetId)?.get(name);
-    for (const names of this.#names.values()) {
-      const e = names.get(name);
-      if (e !== undefined) return e;
+    const where = vnetId === 0 ? this.#names.values() : [this.#names.get(vnetId)];
+    for (const names of where) {
+      const index = names?.get(name);
+      if (index !== undefined) return this.entries[index];
     }
     return undefined;
   }
@@ -209,7 +204,7 @@ export class Interfaces implements RefHolder {
       throw new SoftcError("SOFTC_IF_EXISTS", `Cannot name an interface "${name}" in vnet "${vnet.name}"`, {
         state: taken === undefined
           ? `reserved for ${reserved}`
-          : `taken by ${formatHandle(this.handle(taken))}`,
+          : `taken by ${formatHandle(this.handle(this.entries[taken]!))}`,
         wanted: "free",
       });
     }
@@ -259,22 +254,20 @@ export class Interfaces implements RefHolder {
       e.rings = this.control.heap.alloc(each * spec.queues * cpus, `output queues of ${e.name}`);
       for (let i = 0; i < spec.queues * cpus; i++) ringInit(a, e.rings + i * each, spec.ringSize);
     }
-    const words: [number, number][] = [
-      [IFNET.vnet, e.vnet.id],
-      [IFNET.homeVnet, e.vnet.id],
-      [IFNET.flags, spec.type === "loop" ? IFF.LOOPBACK : IFF.BROADCAST | IFF.MULTICAST],
-      [IFNET.mtu, spec.mtu],
-      [IFNET.queues, spec.queues],
-      [IFNET.home, spec.home],
-      [IFNET.rings, e.rings],
-      [IFNET.ringSize, spec.ringSize],
-      [IFNET.dispatch, spec.dispatch],
-      [IFNET.type, IFT[spec.type]],
-      [IFNET.caps, spec.caps],
-      [IFNET.macHigh, spec.mac[0]! << 8 | spec.mac[1]!],
-      [IFNET.macLow, spec.mac[2]! << 24 | spec.mac[3]! << 16 | spec.mac[4]! << 8 | spec.mac[5]!],
-    ];
-    for (const [word, value] of words) set(a, at + word, value);
+    const { mac } = spec;
+    set(a, at + IFNET.vnet, e.vnet.id);
+    set(a, at + IFNET.homeVnet, e.vnet.id);
+    set(a, at + IFNET.flags, spec.type === "loop" ? IFF.LOOPBACK : IFF.BROADCAST | IFF.MULTICAST);
+    set(a, at + IFNET.mtu, spec.mtu);
+    set(a, at + IFNET.queues, spec.queues);
+    set(a, at + IFNET.home, spec.home);
+    set(a, at + IFNET.rings, e.rings);
+    set(a, at + IFNET.ringSize, spec.ringSize);
+    set(a, at + IFNET.dispatch, spec.dispatch);
+    set(a, at + IFNET.type, IFT[spec.type]);
+    set(a, at + IFNET.caps, spec.caps);
+    set(a, at + IFNET.macHigh, mac[0]! << 8 | mac[1]!);
+    set(a, at + IFNET.macLow, mac[2]! << 24 | mac[3]! << 16 | mac[4]! << 8 | mac[5]!);
   }
 
   /** Packets in the rings of its output queues: a hint. */
@@ -367,7 +360,7 @@ export class Interfaces implements RefHolder {
   /** Puts it on its vnet's list under its name. */
   linkName(e: IfEntry): void {
     this.unreserve(e.vnet, e.name);
-    this.#mapOf(this.#names, e.vnet.id).set(e.name, e);
+    this.#mapOf(this.#names, e.vnet.id).set(e.name, e.index);
   }
 
   /** Gives it another name, which the caller reserved. */
@@ -404,7 +397,6 @@ export class Interfaces implements RefHolder {
     const at = this.at(e);
     if (this.entries[e.index] !== e || !tryKill(a, at + IFNET.refs)) return;
     e.final = ifCounters(this.arena, e.index);
-    this.#remember(e);
     transition(a, at, "free", e.name);
     this.entries[e.index] = undefined;
     this.#count--;
@@ -452,20 +444,6 @@ export class Interfaces implements RefHolder {
   dropVnet(vnetId: number): void {
     this.#names.delete(vnetId);
     this.#reserved.delete(vnetId);
-  }
-
-  #remember(e: IfEntry): void {
-    // A ring of keys: taking the oldest key out of a Map by iteration walks over every deleted one.
-    const slot = this.#pastNext++ % PAST;
-    const oldest = this.#pastKeys[slot];
-    const row = oldest === undefined ? undefined : this.past.get(oldest);
-    if (row !== undefined) {
-      this.past.delete(oldest!);
-      for (const [k, v] of Object.entries(row.counters)) this.pastTotals[k] = (this.pastTotals[k] ?? 0) + v;
-    }
-    const key = `${e.index}:${e.born}`;
-    this.#pastKeys[slot] = key;
-    this.past.set(key, { name: e.name, counters: e.final! });
   }
 
   #usable(index: number): boolean {
