@@ -12,7 +12,7 @@ import { SoftcError } from "../mod.ts";
 export interface NewDriverOptions {
   /** Folder to make; `./NAME` unless told. */
   readonly folder?: string;
-  /** What npm installs as `@softc/softc`: a range or a `file:` path; this version unless told. */
+  /** What npm installs as `@softc/softc`: a range, or `file:` and a path from the new folder; this version unless told. */
   readonly npm?: string;
 }
 
@@ -46,8 +46,14 @@ export function newDriver(name: string, o: NewDriverOptions = {}): string[] {
   const files = readdirSync(template).map((file) => ({
     // npm gives a nested package.json and .gitignore a meaning: they are kept under another name.
     path: join(folder, fill(file.replace(/^_/, ""))),
-    text: fill(readFileSync(join(template, file), "utf8")),
+    text: installed(file, fill(readFileSync(join(template, file), "utf8"))),
   }));
+  // Deno reads no tarball by itself: it takes what npm has unpacked.
+  function installed(file: string, text: string): string {
+    if (file !== "deno.json" || !o.npm?.startsWith("file:")) return text;
+    const { imports: _, ...config } = JSON.parse(text) as Record<string, unknown>;
+    return JSON.stringify({ ...config, nodeModulesDir: "manual" }, null, 2) + "\n";
+  }
   for (const { path } of files) {
     if (existsSync(path)) refuse(`write ${path}`, "it is there", "an empty folder");
   }

@@ -19,7 +19,9 @@ interface Config {
 Deno.chdir(new URL("..", import.meta.url));
 const config: Config = JSON.parse(Deno.readTextFileSync("deno.json"));
 
-const entryPoints: EntryPoint[] = Object.entries(config.exports).map(([name, path]) => ({ name, path }));
+// The command is an export because `deno pack` knows no bin; here it is one.
+const entryPoints: EntryPoint[] = Object.entries(config.exports).filter(([, path]) => path !== BIN.path)
+  .map(([name, path]) => ({ name, path }));
 entryPoints.push({ kind: "bin", ...BIN });
 
 await emptyDir("./npm");

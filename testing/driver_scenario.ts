@@ -5,7 +5,7 @@
  * its pump. A driver with one home lives on CPU 1.
  *
  * Bodies of threads are synchronous, so hooks of CPU 1 must settle by themselves: a driver whose stop awaits an
- * answer of its device cannot be explored this way.
+ * answer of its device, or that has a task under way, cannot be explored this way.
  *
  * @module
  */

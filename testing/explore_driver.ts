@@ -71,7 +71,19 @@ export async function exploreDriver(
   const reports: ExploreReport[] = [];
   for (const scenario of DRIVER_SCENARIOS) {
     const r = await explore(url, { ...limits, scenario, input });
-    reports.push({ ...r, command: `softc explore ${driver} --scenario ${scenario}` });
+    reports.push({ ...explained(r), command: `softc explore ${driver} --scenario ${scenario}` });
   }
   return reports;
+}
+
+/** A driver that awaits what is not under the explorer looks like a deadlock: it is said which hook does. */
+function explained(r: ExploreReport): ExploreReport {
+  const v = r.violation;
+  if (v?.kind !== "deadlock") return r;
+  const [, hook = "", of = ""] = [...v.trace.matchAll(/at: hook "(\w+)" of (\S+)/g)].at(-1) ?? [];
+  const who = hook === "" ? "a hook or task" : `hook "${hook}" of ${of}, or a task that it waits for,`;
+  const message =
+    `${who} does not settle. Here nothing runs but softc and the driver: what awaits I/O or a timer of ` +
+    `the runtime cannot be explored, and D36 is left out with that reason (${v.message})`;
+  return { ...r, violation: { ...v, message } };
 }

@@ -66,6 +66,8 @@ export type WatchEvent =
     readonly at?: SourceLine;
     /** Whether something runs all the same: the generation before, when the new one did not load. */
     readonly running: boolean;
+    /** Whether it happened on its way out: the next generation comes all the same. */
+    readonly leaving: boolean;
   }
   | {
     /** The driver logged a line. */
@@ -205,9 +207,9 @@ class Watched implements DriverWatch {
       const made = await ifCloneCreate(this.kernel.vnet0, cloner, {
         hints,
         ...(options === undefined ? {} : { options }),
-      });
+      }).catch(refused(`attach of "${cloner}"`));
       this.ifnets = made;
-      for (const i of made) await i.up();
+      for (const i of made) await i.up().catch(refused(`bringing up ${i.name}`));
       const ifnets = made.map((i) => i.toJSON());
       this.#o.onEvent({ type: "running", generation, ms: Math.round(Date.now() - since), ifnets, ...before });
     } catch (e) {
@@ -233,8 +235,10 @@ class Watched implements DriverWatch {
     const at = this.#files.locate(error);
     if (isSoftcError(error, "SOFTC_HOST_STALLED")) this.#spun.add(generation);
     // A fault takes its interface down a little later; what an old generation does on its way out stops nothing.
-    const running = generation > this.#generation ? this.#running : this.#busy;
-    this.#o.onEvent({ type: "error", generation, error, running, ...(at === undefined ? {} : { at }) });
+    const leaving = generation === this.#generation && this.#busy;
+    const running = generation > this.#generation && this.#running;
+    const where = at === undefined ? {} : { at };
+    this.#o.onEvent({ type: "error", generation, error, running, leaving, ...where });
   }
 
   /** Sends what the rate owes, in batches of at most 64. */
@@ -259,3 +263,10 @@ class Watched implements DriverWatch {
 }
 
 const FRAME = frameOf(64);
+
+/** Says what an author's own error kept from happening; a SoftcError does by itself. */
+function refused(what: string): (e: unknown) => never {
+  return (e) => {
+    throw isSoftcError(e) ? e : new Error(`${what} threw: ${(e as Error).message}`, { cause: e });
+  };
+}

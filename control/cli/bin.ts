@@ -1,4 +1,4 @@
-/** The program behind `npx @softc/softc`: the command line on the process's own arguments. @module */
+/** The program behind `npx @softc/softc`: importing it runs the command line on the process's own arguments. @module */
 import { runProgram } from "./main.ts";
 
 await runProgram();

@@ -41,6 +41,8 @@ interface Check {
   readonly name: string;
   readonly ok: boolean;
   readonly found: string;
+  /** It is missing, and nothing is wrong with that. */
+  readonly missing?: boolean;
   /** What to do when it is not. */
   readonly fix?: string;
 }
@@ -97,6 +99,7 @@ async function checks(x: Context): Promise<Check[]> {
     ...layers().map(({ name, missing }) => ({
       name,
       ok: true,
+      missing: missing !== undefined,
       found: missing === undefined ? "yes" : `no: ${missing}`,
     })),
   ];
@@ -111,7 +114,7 @@ async function attempt(
   try {
     return { name, ok: true, found: await fn() };
   } catch (e) {
-    return { name, ok: optional, found: optional ? "no" : (e as Error).message, fix };
+    return { name, ok: optional, missing: optional, found: optional ? "no" : (e as Error).message, fix };
   }
 }
 
@@ -148,7 +151,7 @@ export function addExplain(cli: Commands, program: Command): void {
         all,
         () =>
           all.map((c) =>
-            `${c.ok ? "ok  " : "FAIL"} ${c.name}: ${c.found}${
+            `${c.missing === true ? "-   " : c.ok ? "ok  " : "FAIL"} ${c.name}: ${c.found}${
               c.ok || c.fix === undefined ? "" : `\n     fix: ${c.fix}`
             }`
           )

@@ -26,7 +26,19 @@ function tun(): string | undefined {
   }
 }
 
+/** Node 22.18 and later runs TypeScript whose types can be left out; what the author's file is loaded as. */
+function typescript(): string | undefined {
+  const { features, versions } = process as { features?: { typescript?: unknown }; versions: object };
+  return "deno" in versions || "bun" in versions || features?.typescript
+    ? undefined
+    : "this Node runs no TypeScript: compile first, or use Node 22.18 or later";
+}
+
+/** Softc's own tests stand in its repository; the package has none. */
+const checkout = import.meta.url.endsWith(".ts");
+
 const NEEDS: Readonly<Record<string, readonly (() => string | undefined)[]>> = {
+  "feature: a driver in TypeScript, as it is": [typescript],
   "feature: driver hosts without permissions": [deno],
   "feature: TAP interfaces": [deno, linux, tun],
   "tests: deno task test": [deno],
@@ -43,9 +55,10 @@ const NEEDS: Readonly<Record<string, readonly (() => string | undefined)[]>> = {
   "tests: the dashboard": [deno, () => tool("chromium")],
 };
 
-/** Every feature and layer, tried now. */
+/** Every feature, and from a checkout every layer of tests, tried now. */
 export function layers(): Layer[] {
-  return Object.entries(NEEDS).map(([name, needs]) => {
+  const here = Object.entries(NEEDS).filter(([name]) => checkout || !name.startsWith("tests: "));
+  return here.map(([name, needs]) => {
     const missing = needs.flatMap((need) => need() ?? []);
     return { name, missing: missing.length === 0 ? undefined : missing.join(", ") };
   });

@@ -85,14 +85,18 @@ function eventText(e: WatchEvent): string {
       e.before === undefined ? "" : `; ${leftText(e.before)}`
     }`;
   }
-  const { at, error, running } = e;
+  const { at, error, running, leaving } = e;
   const where = at === undefined ? "" : ` at ${relative(process.cwd(), at.file)}:${at.line}:${at.column}`;
   // With the line at hand, what the runtime quotes of it says it twice.
   const what = at === undefined ? error.message : error.message.split("\n")[0];
   return [
     `error in generation ${e.generation}${where}: ${what}`,
     ...(at === undefined ? [] : [at.frame]),
-    running ? "the generation before goes on; save to try again" : "nothing runs; save to try again",
+    leaving
+      ? "it was on its way out: the next generation comes"
+      : running
+      ? "the generation before goes on; save to try again"
+      : "nothing runs; save to try again",
   ].join("\n");
 }
 

@@ -14,6 +14,9 @@ import type { ModuleDef } from "./module_def.ts";
 /** How a module is unloaded: refused while anything uses it; asked, then drained; or drained without asking. */
 export type UnloadMode = "refuse" | "drain" | "force";
 
+const NO_TYPESCRIPT =
+  "this runtime runs no TypeScript: compile it and load the .js file, or use Deno, Bun, or Node 22.18 or later";
+
 /** A loaded module. */
 export interface Module {
   /** Its name: unique in the kernel. */
@@ -246,7 +249,12 @@ export class ModuleTable {
       throw new SoftcError(
         "SOFTC_MODULE_LOAD",
         `Cannot load the module ${url}: ${(cause as Error).message}`,
-        { cause },
+        {
+          cause,
+          ...((cause as { code?: string }).code === "ERR_UNKNOWN_FILE_EXTENSION"
+            ? { fix: NO_TYPESCRIPT }
+            : {}),
+        },
       );
     }
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import process from "node:process";
 import {
   boot,
   type BootOptions,
@@ -63,6 +64,27 @@ export class ConformanceError extends Error {
 /** Milliseconds that a condition is waited for. */
 const DEADLINE = 3000;
 
+/** Sockets, servers and the like that the runtime has open, as far as it tells: what keeps a process from ending. */
+function open(): string[] {
+  return process.getActiveResourcesInfo?.().filter((kind) => /Wrap$|FSEvent|Watcher/.test(kind)) ?? [];
+}
+
+/** What is open beyond `before` once closing has had its time. */
+async function leftOpen(before: readonly string[]): Promise<string[]> {
+  const more = (): string[] => {
+    const known = [...before];
+    return open().filter((kind) => {
+      const at = known.indexOf(kind);
+      if (at >= 0) known.splice(at, 1);
+      return at < 0;
+    });
+  };
+  for (const end = performance.now() + DEADLINE; more().length > 0 && performance.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return more();
+}
+
 /** What a rule works with. */
 export class Lab {
   readonly kernel: Kernel;
@@ -100,6 +122,7 @@ export class Lab {
   ): Promise<void> {
     const { spec, journal, forget } = instrumented(subject.url, subject.cloner);
     const faults: SoftcError[] = [];
+    const before = open();
     const kernel = await boot({
       arena: 16 << 20,
       debug: true,
@@ -134,7 +157,8 @@ export class Lab {
     if (report.unaccounted !== 0) {
       throw new ConformanceError("D08", `${report.unaccounted} packets unaccounted for`);
     }
-    if (report.leaks.length > 0) throw new ConformanceError("D28", `left behind: ${report.leaks.join("; ")}`);
+    const leaks = [...report.leaks, ...(await leftOpen(before)).map((kind) => `a ${kind} of the runtime`)];
+    if (leaks.length > 0) throw new ConformanceError("D28", `left behind: ${leaks.join("; ")}`);
   }
 
   /** Loads the driver. */

@@ -233,4 +233,6 @@ Deno.test("doctor tells which features and layers of tests run here, and why the
   assert(optional.length >= 8, out);
   for (const r of optional) assertMatch(r.found, /^(yes|no: .+)$/, r.name);
   assertEquals(optional.find((r) => r.name === "tests: deno task test")?.found, "yes");
+  const text = (await softc("doctor", "--session", "/nonexistent/x")).out;
+  assertStringIncludes(text, "-    a running system answers: no\n");
 });

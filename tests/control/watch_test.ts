@@ -147,9 +147,20 @@ Deno.test("watch shows errors with their line and goes on: a syntax error, a thr
     assertStringIncludes(thrown.at.frame, ">   47 |     let n = 0; missing();");
     assertEquals([thrown.code, thrown.running], ["SOFTC_DRIVER_THREW", false]);
     await wrong("dev.link(true);", "dev.link(true); throw new Error('no link');", undefined, false);
+    const set = await wrong(
+      "  // Sends:",
+      "  set() { throw new Error('not today'); }, // Sends:",
+      undefined,
+      false,
+    );
+    assertEquals([set.message, set.leaving], ["bringing up mynic0 threw: not today", false]);
+    s.save("  // No transmit", "  destroy() { throw new Error('late'); }, // No transmit");
+    await s.next("running");
     s.save();
+    const late = await s.next("error");
+    assertEquals([late.code, late.running, late.leaving], ["SOFTC_DRIVER_THREW", false, true]);
     const mended = await s.next("running");
-    assertEquals([mended.generation, mended.ifnets[0].name, mended.ifnets[0].index], [4, "mynic0", 1]);
+    assertEquals([mended.generation, mended.ifnets[0].name, mended.ifnets[0].index], [6, "mynic0", 1]);
     assertEquals([await s.end(), s.err], [0, ""]);
   }));
 

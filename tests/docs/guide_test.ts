@@ -1,18 +1,22 @@
 /** Every step of the guide is the file that it shows, passes the conformance test, and does what the page says. */
-import { assert, assertEquals } from "@std/assert";
-import { ifCloneCreate, ifDetach, isSoftcError, pktgen } from "../../mod.ts";
-import { CONFORMANCE_RULES, tryRule } from "../../testing/mod.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { createSocket } from "node:dgram";
+import { ifCloneCreate, ifDetach, isSoftcError, pktgen, vnetCreate } from "../../mod.ts";
+import { CONFORMANCE_RULES, ConformanceError, tryRule } from "../../testing/mod.ts";
 import { driverCounters, frames, send, until, untilAsync, withCleanKernel } from "../core/kit.ts";
 import { assertNoLeaks } from "../helpers/leaks.ts";
 
 const step = (n: number): URL => new URL(`../../examples/guide/step${n}.ts`, import.meta.url);
+const OUTSIDE = new URL("../../examples/guide/outside.ts", import.meta.url);
 const page = Deno.readTextFileSync(new URL("../../docs/guide.md", import.meta.url));
 
 /** Code of an example as the page shows it: without the comment at its head. */
 const shown = (url: URL): string => Deno.readTextFileSync(url).replace(/^\/\*\*.*?\*\/\n/s, "").trim();
 
 Deno.test("the guide shows its examples as they are", () => {
-  for (let n = 1; n <= 6; n++) assert(page.includes("```ts\n" + shown(step(n)) + "\n```"), `step ${n}`);
+  for (const url of [...[1, 2, 3, 4, 5, 6].map(step), OUTSIDE]) {
+    assert(page.includes("```ts\n" + shown(url) + "\n```"), url.href);
+  }
 });
 
 Deno.test("every step of the guide passes the conformance test", async (t) => {
@@ -82,6 +86,39 @@ Deno.test("step 4: options are checked, and a change that the device refuses is 
     const change = await i.set({ mtu: 1200 }).catch((e) => e);
     assert(change instanceof Error);
     assertEquals(i.toJSON().mtu, 1000);
+  });
+});
+
+Deno.test("a device outside keeps every rule but the explorer's, which says what it cannot run", async () => {
+  const o = { options: { peer: 9 } };
+  await assertNoLeaks(async () => {
+    for (const rule of CONFORMANCE_RULES) if (rule.id !== "D36") await tryRule(rule, OUTSIDE, o);
+  });
+  const d36 = CONFORMANCE_RULES.find((r) => r.id === "D36")!;
+  const e = await assertRejects(() => tryRule(d36, OUTSIDE, o), ConformanceError);
+  assertStringIncludes(e.message, "what awaits I/O or a timer of the runtime cannot be explored");
+});
+
+Deno.test("a device outside: what one sends the other receives, on any CPU, and what is no frame is refused", async () => {
+  await withCleanKernel({ cpus: 2 }, async ({ k }) => {
+    await k.modules.load(OUTSIDE);
+    const port = 20_000 + Deno.pid % 20_000;
+    const red = await vnetCreate(k.vnet0, "red");
+    const ends = [[k.vnet0, port, port + 1], [red, port + 1, port]] as const;
+    const [a, b] = await Promise.all(ends.map(async ([vnet, port, peer], cpu) => {
+      const [i] = await ifCloneCreate(vnet, "outside", { cpu, options: { port, peer } });
+      await i.up();
+      return i;
+    }));
+    send(k.vnet0, a!, frames(5));
+    await until("CPU 1 hears its socket", () => b!.counters.ipackets === 5);
+    send(red, b!, frames(7));
+    await until("and CPU 0 its own", () => a!.counters.ipackets === 7);
+    const stranger = createSocket("udp4");
+    for (const bytes of [13, 1415]) stranger.send(new Uint8Array(bytes), port + 1, "127.0.0.1");
+    await untilAsync("both are refused", async () => (await driverCounters(b!)).refused === 2);
+    stranger.close();
+    assertEquals(b!.state, "attached");
   });
 });
 

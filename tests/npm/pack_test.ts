@@ -52,6 +52,13 @@ Deno.test({
         const template = [...Deno.readDirSync(new URL("../../templates/driver/", import.meta.url))];
         for (const { name } of template) assert(names.includes(`package/templates/driver/${name}`), name);
       });
+      await t.step("the command runs by its path, on Node and on Deno", async () => {
+        const said = "SOFTC_OPTION_UNKNOWN: error code";
+        const explain = ["node_modules/@softc/softc/control/cli/bin.js", "explain", "SOFTC_OPTION_UNKNOWN"];
+        for (const [command, ...args] of [["node"], [Deno.execPath(), "run", "-A", "--no-lock"]] as const) {
+          assert((await run(app, command!, ...args, ...explain)).startsWith(said), command);
+        }
+      });
       await t.step(`on Node ${version("node")}`, () => exercise(app, "node"));
       await t.step(
         "on Deno, from node_modules",
@@ -71,9 +78,9 @@ Deno.test({
       await t.step("on Bun", () => exercise(app, "npx", "-y", "bun@1.4.5"));
       await t.step("tsc --noEmit, nodenext, strict, libraries checked", async () => {
         await run(app, "npm", "install", ...QUIET, "typescript@5.9", "@types/node@20");
-        // The entries of workers export nothing: they are imported for what they do.
+        // The entries of workers and the command export nothing: they are imported for what they do.
         const all = Object.keys(entries()).map((name, i) =>
-          `import ${name.endsWith("worker") ? "" : `* as e${i} from `}"@softc/softc${name.slice(1)}";`
+          `import ${/(worker|cli)$/.test(name) ? "" : `* as e${i} from `}"@softc/softc${name.slice(1)}";`
         );
         await Deno.writeTextFile(`${app}/entries.ts`, all.join("\n"));
         await npx("--no-install", "tsc", "--project", "tsconfig.json");

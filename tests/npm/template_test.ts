@@ -2,16 +2,27 @@
 import { assert, assertEquals } from "@std/assert";
 import { offline, packed, QUIET, run } from "./pack.ts";
 
+const BIN = "node_modules/@softc/softc/control/cli/bin.js";
 const EXAMPLE = new URL("../../examples/package/", import.meta.url);
 
 Deno.test({
-  name: "a new driver, and the example of a package, pass their tests on Node",
+  name: "a new driver passes its tests on Node and on Deno, the example of a package on Node",
   ignore: offline("a new driver on Node"),
   async fn() {
     await packed(async ({ tarball, app }) => {
-      const cli = ["watch.mjs", "cli", "new", "driver", "mynic", "--softc", `file:${tarball}`];
-      const made = await run(app, "node", ...cli);
-      assert(made.includes("Next: cd mynic && npm install && npm test"), made);
+      // `deno pack` writes no bin: the command is run by its path, on Node and on Deno.
+      const deno = [Deno.execPath(), "run", "-A", "--no-lock"];
+      for (const [name, command, ...args] of [["mynic", "node"], ["other", ...deno]] as const) {
+        const cli = [BIN, "new", "driver", name, "--softc", `file:${tarball}`];
+        const made = await run(app, command!, ...args, ...cli);
+        for (
+          const next of [
+            `with Deno:    cd ${name} && npm install && deno test -A`,
+            `without Deno:       cd ${name} && npm install && npx -y deno@2.9.6 test -A`,
+            `with Node and npm:  cd ${name} && npm install && npm test`,
+          ]
+        ) assert(made.includes(next), made);
+      }
       // The example of a package: as it is, but for where softc comes from.
       await Deno.mkdir(`${app}/example`);
       for (const { name } of Deno.readDirSync(EXAMPLE)) {
@@ -27,8 +38,10 @@ Deno.test({
         assert(/# pass [3-9]\d|pass [3-9]\d/.test(out) && /fail 0/.test(out), out);
         assert(!out.includes("not ok"), out);
       }
+      const onDeno = await run(`${app}/mynic`, Deno.execPath(), "test", "-A", "--no-lock");
+      assert(/\| [3-9]\d passed \| 0 failed/.test(onDeno), onDeno);
       const { ms, ...watched } = JSON.parse(
-        await run(app, "node", "watch.mjs", "watch", "mynic/dist/mynic.js"),
+        await run(app, "node", "watch.mjs", "mynic/dist/mynic.js"),
       );
       console.log(`softc watch on Node: reloaded in ${ms} ms`);
       assertEquals(watched, {

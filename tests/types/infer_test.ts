@@ -128,7 +128,7 @@ Deno.test("a driver split over files keeps its types, and runs", async () => {
 });
 
 Deno.test("what is not a driver does not compile, and is refused at run time", () => {
-  const make = (d: () => unknown): void => void assertThrows(d, Error, "SOFTC_DRIVER_");
+  const make = (d: () => unknown, code = "SOFTC_DRIVER_"): void => void assertThrows(d, Error, code);
   const part = { name: "x", attach: () => ({}) } as const;
   const none = (_sc: object, b: Batch): number => b.length;
   // @ts-expect-error: no such version of the API
@@ -142,7 +142,7 @@ Deno.test("what is not a driver does not compile, and is refused at run time", (
   // @ts-expect-error: a softc is an object
   defineDriver({ name: "x", api: 1, attach: () => 5, transmit: none });
   // @ts-expect-error: there is no such hook
-  defineDriver({ ...part, api: 1, transmit: none, dettach() {} });
+  make(() => defineDriver({ ...part, api: 1, transmit: none, dettach() {} }), "SOFTC_OPTION_UNKNOWN");
   // @ts-expect-error: the options are those of the schema
   defineDriver({ ...part, api: 1, options, attach: (dev: Dev<{ speed: string }>) => dev, transmit: none });
 });
