@@ -13,11 +13,12 @@ export function checkNames(what: string, given: unknown, names: Readonly<Record<
   if (typeof given !== "object" || given === null) return;
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(names, name)) continue;
-    const [near, ...others] = Object.keys(names)
-      .map((k) => ({ k, d: distance(name.toLowerCase(), k.toLowerCase()) }))
-      .sort((a, b) => a.d - b.d).map(({ k }) => k);
+    const known = Object.keys(names);
+    const far = (k: string): number => distance(name.toLowerCase(), k.toLowerCase());
+    const near = [...known].sort((x, y) => far(x) - far(y))[0]!;
+    const others = known.filter((k) => k !== near);
     throw new SoftcError("SOFTC_OPTION_UNKNOWN", `Cannot ${what} with "${name}"`, {
-      wanted: others.length === 0 ? near! : `${near}, or ${others.join(", ")}`,
+      wanted: others.length === 0 ? near : `${near}, or ${others.join(", ")}`,
     });
   }
 }

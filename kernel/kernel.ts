@@ -25,7 +25,7 @@ export interface Modules {
    * then the old module is drained and goes, and the new one has its place. Its interfaces go with it: make them
    * again with `hints`. Files that the module imports are read anew only in a host.
    *
-   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`;
+   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_ARGUMENT` for what is no URL or string, `SOFTC_OPTION_UNKNOWN`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`;
    * with `replace` what `unload` throws; with `host` `SOFTC_HOST_ARGUMENT`, `SOFTC_HOST_PERMISSIONS`, `SOFTC_HOST_STALLED`
    * when it is not up within 15,000 ms, `SOFTC_HOST_PROTOCOL`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
    */

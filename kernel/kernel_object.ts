@@ -151,6 +151,12 @@ export class KernelObject implements Kernel {
     this.modules = {
       load: (url, x) =>
         this.#structural("load a module", async () => {
+          if (typeof url !== "string" && typeof url?.href !== "string") {
+            throw new SoftcError("SOFTC_MODULE_ARGUMENT", "Cannot load what was given as a module", {
+              state: typeof url,
+              wanted: "its URL, path or package name: every CPU imports it itself",
+            });
+          }
           checkNames("load a module", x, LOAD);
           const host = x?.host;
           const m = await this.table.load(

@@ -144,6 +144,10 @@ class Watched implements DriverWatch {
   #timers: ReturnType<typeof setInterval>[] = [];
   #reloading: Promise<void> = Promise.resolve();
   #busy = false;
+  /** The old generation goes, the new one has made nothing yet. */
+  #leaving = false;
+  /** What was told since the last save: a fault while it attaches is what its create is refused with, too. */
+  #told = new Set<string>();
   /** Packets that the rate still owes. */
   #owed = 0;
 
@@ -194,14 +198,18 @@ class Watched implements DriverWatch {
     const generation = this.#generation + 1;
     const hints = this.ifnets.map((i) => ({ index: i.index, name: i.name, totals: i.counters }));
     const replaced = this.#module?.state === "loaded" ? { replace: this.#module } : {};
+    this.#leaving = true;
+    this.#told.clear();
     try {
       this.#module = await this.kernel.modules.load(pathToFileURL(this.#file), { host: {}, ...replaced });
     } catch (e) {
+      this.#leaving = false;
       return this.#tell(e as Error, generation);
     }
-    this.#generation = generation;
     try {
       const before = generation === 1 ? {} : { before: await this.#left(generation - 1) };
+      this.#leaving = false;
+      this.#generation = generation;
       const cloner = this.#o.cloner ?? this.#module.cloners[0] ?? this.#module.name;
       const { options } = this.#o;
       const made = await ifCloneCreate(this.kernel.vnet0, cloner, {
@@ -213,7 +221,6 @@ class Watched implements DriverWatch {
       const ifnets = made.map((i) => i.toJSON());
       this.#o.onEvent({ type: "running", generation, ms: Math.round(Date.now() - since), ifnets, ...before });
     } catch (e) {
-      this.#busy = false;
       this.#tell(e as Error);
     }
   }
@@ -232,10 +239,12 @@ class Watched implements DriverWatch {
   }
 
   #tell(error: Error, generation = this.#generation): void {
+    if (this.#told.has(error.message)) return;
+    this.#told.add(error.message);
     const at = this.#files.locate(error);
     if (isSoftcError(error, "SOFTC_HOST_STALLED")) this.#spun.add(generation);
     // A fault takes its interface down a little later; what an old generation does on its way out stops nothing.
-    const leaving = generation === this.#generation && this.#busy;
+    const leaving = generation === this.#generation && this.#leaving;
     const running = generation > this.#generation && this.#running;
     const where = at === undefined ? {} : { at };
     this.#o.onEvent({ type: "error", generation, error, running, leaving, ...where });

@@ -147,6 +147,10 @@ Deno.test("watch shows errors with their line and goes on: a syntax error, a thr
     assertStringIncludes(thrown.at.frame, ">   47 |     let n = 0; missing();");
     assertEquals([thrown.code, thrown.running], ["SOFTC_DRIVER_THREW", false]);
     await wrong("dev.link(true);", "dev.link(true); throw new Error('no link');", undefined, false);
+    s.save("    return sc;", "    void dev.task(() => Promise.reject(new Error('no device'))); return sc;");
+    const early = await s.next("error");
+    assertStringIncludes(early.message, "no device");
+    assertEquals([early.running, early.leaving], [false, false]);
     const set = await wrong(
       "  // Sends:",
       "  set() { throw new Error('not today'); }, // Sends:",
@@ -160,7 +164,7 @@ Deno.test("watch shows errors with their line and goes on: a syntax error, a thr
     const late = await s.next("error");
     assertEquals([late.code, late.running, late.leaving], ["SOFTC_DRIVER_THREW", false, true]);
     const mended = await s.next("running");
-    assertEquals([mended.generation, mended.ifnets[0].name, mended.ifnets[0].index], [6, "mynic0", 1]);
+    assertEquals([mended.generation, mended.ifnets[0].name, mended.ifnets[0].index], [7, "mynic0", 1]);
     assertEquals([await s.end(), s.err], [0, ""]);
   }));
 

@@ -355,6 +355,15 @@ Deno.test("an unload waits for an attach that runs, and undoes it", async () => 
   });
 });
 
+Deno.test("a driver itself cannot be loaded, only what every CPU can import", async () => {
+  await withKernel({}, async ({ k }) => {
+    for (const given of [{ name: "x", api: 1 }, undefined, 7]) {
+      const e = await k.modules.load(given as never).catch((e) => e);
+      assertEquals([e.code, e.state], ["SOFTC_MODULE_ARGUMENT", typeof given]);
+    }
+  });
+});
+
 Deno.test("a module's own hook that never settles is late, not waited for: load unwinds, quiesce is a veto, unload goes on", async () => {
   await withKernel({ hookDeadline: 50 }, async (rig) => {
     const { k, faults } = rig;
