@@ -19,6 +19,10 @@ const options: StandardSchema<EpairOptions> = {
     vendor: "softc",
     validate(value) {
       const o = (value ?? {}) as EpairOptions;
+      const other = Object.keys(o).find((key) => key !== "dispatch");
+      if (other !== undefined) {
+        return { issues: [{ message: `${other} is no option of a pair`, path: [other] }] };
+      }
       const ok = o.dispatch === undefined || o.dispatch === "direct" || o.dispatch === "flow" ||
         Number.isInteger(o.dispatch);
       return ok

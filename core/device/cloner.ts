@@ -355,7 +355,15 @@ export class Cloners {
     if (result.issues === undefined) return result.value;
     throw new SoftcError(
       "SOFTC_DRIVER_OPTIONS",
-      `Cannot create ${driver.name}: ${result.issues.map((i) => i.message).join("; ")}`,
+      `Cannot create ${driver.name}: ${result.issues.map(issueText).join("; ")}`,
     );
   }
+}
+
+/** An issue of a schema: with the option that it is about, when its message does not say. */
+function issueText(
+  { message, path = [] }: { message: string; path?: readonly unknown[] | undefined },
+): string {
+  const at = path.map((s) => String(typeof s === "object" && s !== null && "key" in s ? s.key : s)).join(".");
+  return message.includes(at) ? message : `${at}: ${message}`;
 }

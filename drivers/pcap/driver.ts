@@ -31,7 +31,7 @@ const options: StandardSchema<PcapOptions> = {
     vendor: "softc",
     validate(value) {
       const o = (value ?? {}) as PcapOptions;
-      const { file, speed = 1, loop = 1 } = o;
+      const { file, speed = 1, loop = 1, interface: on, ...others } = o;
       const issue = (name: string, is: unknown, wanted: string) => ({
         issues: [{ message: `${name} is ${String(is)}, wanted ${wanted}`, path: [name] }],
       });
@@ -43,9 +43,10 @@ const options: StandardSchema<PcapOptions> = {
       if (loop !== true && !(Number.isInteger(loop) && loop >= 1)) {
         return issue("loop", loop, "a whole number from 1, or true");
       }
-      if (o.interface !== undefined && typeof o.interface !== "string") {
-        return issue("interface", o.interface, "the name of a recorded interface");
+      if (on !== undefined && typeof on !== "string") {
+        return issue("interface", on, "the name of a recorded interface");
       }
+      for (const [name, value] of Object.entries(others)) return issue(name, value, "no such option");
       return { value: o };
     },
   },

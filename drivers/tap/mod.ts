@@ -42,7 +42,10 @@ const options: StandardSchema<TapOptions> = {
     validate(value) {
       const o = value ?? {};
       if (typeof o !== "object") return { issues: [{ message: "expected an object" }] };
-      const { device, netns, mtu } = o as TapOptions;
+      const { device, netns, mtu, ...others } = o as TapOptions;
+      for (const name of Object.keys(others)) {
+        return { issues: [{ message: "no such option", path: [name] }] };
+      }
       if (device !== undefined && !(typeof device === "string" && NAME.test(device))) {
         return { issues: [{ message: "expected a name of at most 15 characters", path: ["device"] }] };
       }

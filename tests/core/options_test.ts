@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { checkNames } from "../../core/options.ts";
 import { defineDriver } from "../../core/device/mod.ts";
 import {
@@ -9,6 +9,7 @@ import {
   isSoftcError,
   ping,
   pktgen,
+  SoftcError,
   udpOpen,
   vnetCreate,
 } from "../../mod.ts";
@@ -78,5 +79,23 @@ Deno.test("an option or hook that there is not is refused by name, everywhere", 
       assertStringIncludes(await refused(call), `(wanted "${nearest}`);
     }
     assertEquals([i.state, i.vnet.name, k.ifnets.length], ["attached", "vnet0", 1], "nothing was done");
+  });
+});
+
+Deno.test("a driver's own options are refused by their names too, those of the built-in drivers to begin with", async () => {
+  await withCleanKernel({}, async ({ k }) => {
+    for (
+      const [module, cloner, options, says] of [
+        ["softc:epair", "epair", { dispach: "flow" }, "dispach is no option of a pair"],
+        ["softc:pcap", "pcap", { file: "x", speeed: 2 }, "speeed is 2, wanted no such option"],
+        ["softc:tap", "tap", { devise: "x" }, "devise: no such option"],
+        ["softc:link", "link", { delai: 1 }, "delai is no option of a link"],
+      ] as const
+    ) {
+      await k.modules.load(module);
+      const e = await assertRejects(() => ifCloneCreate(k.vnet0, cloner, { options }), SoftcError);
+      assertEquals(e.code, "SOFTC_DRIVER_OPTIONS");
+      assertStringIncludes(e.message, says);
+    }
   });
 });
