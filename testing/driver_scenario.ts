@@ -13,6 +13,7 @@ import type { Driver } from "../core/device/driver.ts";
 import type { InstanceFacts } from "../core/device/instance.ts";
 import { readModule } from "../core/device/module_def.ts";
 import { get, load, set, store } from "../core/doors/arena.ts";
+import { SoftcError } from "../core/error.ts";
 import type { IfEntry } from "../core/net/interfaces.ts";
 import { detachEntry } from "../core/net/lifecycle.ts";
 import { stateOf } from "../core/net/state.ts";
@@ -60,15 +61,16 @@ class Subject {
     const found = readModule((await import(url)).default, url).drivers;
     const driver = cloner === undefined ? found[0] : found.find((d) => d.cloner === cloner);
     if (driver === undefined) {
-      const names = found.flatMap((d) => d.cloner ?? []).join(", ") || "none";
-      throw new Error(
-        `${url} has no driver${cloner === undefined ? "" : ` with cloner "${cloner}": it has ${names}`}`,
-      );
+      throw new SoftcError("SOFTC_DRIVER_UNKNOWN", `Cannot find the cloner "${cloner}" in ${url}`, {
+        wanted: found.flatMap((d) => d.cloner ?? []).join(", ") || "none: it has no cloners",
+        fix: "name a cloner that the module has",
+      });
     }
     if (driver.options === undefined) return new Subject(driver as Driver<never>, options ?? {});
     const result = await driver.options["~standard"].validate(options);
     if (result.issues !== undefined) {
-      throw new Error(`${url}: ${result.issues.map((i) => i.message).join("; ")}`);
+      const why = result.issues.map((i) => i.message).join("; ");
+      throw new SoftcError("SOFTC_DRIVER_OPTIONS", `Cannot explore ${url}: ${why}`);
     }
     return new Subject(driver as Driver<never>, result.value);
   }
@@ -148,7 +150,9 @@ export default async function scenarios(
   input: DriverInput,
 ): Promise<Readonly<Record<"detach" | "move", Scenario>>> {
   const s = await Subject.read(input);
-  const common = { mustHappen: ["found"], arena: { ifnets: s.count + 3, heap: 16384 } };
+  const stuck = "or a hook or task awaits I/O or a timer of the runtime, which does not run here: " +
+    "such a driver cannot be explored, and D36 is left out with that reason";
+  const common = { stuck, mustHappen: ["found"], arena: { ifnets: s.count + 3, heap: 16384 } };
   return {
     // No hook after its end, every packet accounted for, the slot free.
     detach: {

@@ -34,13 +34,21 @@ const NAMES: Names<DriverExploreOptions> = {
   onProgress: true,
 };
 
-/** The module with the scenarios of a driver, and what it is told, for `explore` and `replay`. */
+/**
+ * The module with the scenarios of a driver, and what it is told, for `explore` and `replay`; `args` are those of a
+ * command line that says the same.
+ */
 export function driverScenarios(
   driver: URL | string,
   o: Pick<DriverExploreOptions, "options" | "cloner"> = {},
-): { readonly url: string; readonly input: DriverInput } {
+): { readonly url: string; readonly input: DriverInput; readonly args: string } {
   const { options, cloner } = o;
+  const args = [
+    ...cloner === undefined ? [] : [` --cloner ${cloner}`],
+    ...options === undefined ? [] : [` --options '${JSON.stringify(options)}'`],
+  ].join("");
   return {
+    args,
     url: String(siblingUrl(import.meta.url, "driver_scenario")),
     input: { driver: String(driver), options, cloner },
   };
@@ -58,8 +66,9 @@ export function driverScenarios(
  *   if (report.violation !== undefined) throw new Error(formatReport(report));
  * }
  * ```
- * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`, `SOFTC_OPTION_UNKNOWN`
- * @throws {Error} when the module has no driver, or none of that cloner, or its options are refused, and as {@linkcode explore}
+ * @throws {SoftcError} `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`, `SOFTC_DRIVER_UNKNOWN` when the module has no such
+ * cloner, `SOFTC_DRIVER_OPTIONS`, `SOFTC_OPTION_UNKNOWN`
+ * @throws {Error} as {@linkcode explore}
  */
 export async function exploreDriver(
   driver: URL | string,
@@ -67,23 +76,11 @@ export async function exploreDriver(
 ): Promise<ExploreReport[]> {
   checkNames("explore a driver", o, NAMES);
   const { options: _options, cloner: _cloner, ...limits } = o;
-  const { url, input } = driverScenarios(driver, o);
+  const { url, input, args } = driverScenarios(driver, o);
   const reports: ExploreReport[] = [];
   for (const scenario of DRIVER_SCENARIOS) {
     const r = await explore(url, { ...limits, scenario, input });
-    reports.push({ ...explained(r), command: `softc explore ${driver} --scenario ${scenario}` });
+    reports.push({ ...r, command: `softc explore ${driver} --scenario ${scenario}${args}` });
   }
   return reports;
-}
-
-/** A driver that awaits what is not under the explorer looks like a deadlock: it is said which hook does. */
-function explained(r: ExploreReport): ExploreReport {
-  const v = r.violation;
-  if (v?.kind !== "deadlock") return r;
-  const [, hook = "", of = ""] = [...v.trace.matchAll(/at: hook "(\w+)" of (\S+)/g)].at(-1) ?? [];
-  const who = hook === "" ? "a hook or task" : `hook "${hook}" of ${of}, or a task that it waits for,`;
-  const message =
-    `${who} does not settle. Here nothing runs but softc and the driver: what awaits I/O or a timer of ` +
-    `the runtime cannot be explored, and D36 is left out with that reason (${v.message})`;
-  return { ...r, violation: { ...v, message } };
 }

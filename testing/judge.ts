@@ -99,7 +99,8 @@ function stuck(s: Scenario, x: Int32Array): Judgement {
   return bad(
     s,
     "deadlock",
-    `every thread waits: ${waiting.join(", ") || "an operation of thread 0 awaits what nobody resolves"}`,
+    `every thread waits: ${waiting.join(", ") || "an operation of thread 0 awaits what nobody resolves"}` +
+      (s.stuck === undefined ? "" : `; ${s.stuck}`),
   );
 }
 

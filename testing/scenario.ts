@@ -76,6 +76,8 @@ export interface Scenario {
   check?(end: Ended): string | void;
   /** Labels that some schedule must reach, else the check proves nothing. At most 30. */
   readonly mustHappen?: readonly string[];
+  /** Said with a deadlock: what else it may be here. */
+  readonly stuck?: string;
   /** Why a plain word may be raced on purpose; `undefined` = it may not. */
   intended?(arena: Arena, word: number): string | undefined;
   /** Part of the path of files that only help: a trace shows who called them. */

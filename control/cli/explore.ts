@@ -45,6 +45,7 @@ export function addExplore(cli: Commands, program: Command): void {
     "explore ./mynic.ts --bound 2",
     [
       ["--scenario <name>", "one scenario: detach or move of a driver"],
+      ["--cloner <name>", "the driver of a module that has several; its first unless told"],
       ["--options <json>", "options of the driver"],
       ["--bound <n>", "preemptions", "2"],
       ["--max <n>", "schedules at most", "200000"],
@@ -61,8 +62,11 @@ export function addExplore(cli: Commands, program: Command): void {
       const url = /^[a-z]+:/i.test(file!) ? file! : pathToFileURL(file!).href;
       const own = scenariosOf(await load(url));
       const source = own === undefined
-        ? driverScenarios(url, { options: json(o.options) })
-        : { url, input: undefined };
+        ? driverScenarios(url, {
+          options: json(o.options),
+          ...(o.cloner === undefined ? {} : { cloner: String(o.cloner) }),
+        })
+        : { url, input: undefined, args: "" };
       const all = own ?? DRIVER_SCENARIOS;
       const chosen = o.scenario === undefined ? all : [String(o.scenario)];
       if (o.replay !== undefined && chosen.length > 1) {
@@ -84,7 +88,7 @@ export function addExplore(cli: Commands, program: Command): void {
       let bad = false;
       for (const s of chosen) {
         const r = await explore(source.url, { input: source.input, ...limits, ...pick(s) });
-        const again = `softc explore ${file}${s === undefined ? "" : ` --scenario ${s}`}`;
+        const again = `softc explore ${file}${s === undefined ? "" : ` --scenario ${s}`}${source.args}`;
         x.print(r, () => formatReport(r, (schedule) => `${again} --replay ${schedule}`));
         bad ||= r.violation !== undefined;
       }

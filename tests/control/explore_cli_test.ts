@@ -28,6 +28,14 @@ Deno.test("softc explore: a broken driver exits with 1, and its replay line show
   assertMatch(replayed.out, /^threw, rule .*it was freed by dev\.txDone/m);
 });
 
+Deno.test("softc explore: the replay line has the driver's cloner and options, and a hook that awaits the outside is told", async () => {
+  const args = ["--cloner", "outside", "--options", '{"peer":9}'];
+  const { code, out } = await softc("explore", file("examples/guide/outside.ts"), "--bound", "0", ...args);
+  assertEquals(code, 1);
+  assertStringIncludes(out, "a hook or task awaits I/O or a timer of the runtime, which does not run here");
+  assertMatch(out, /^replay: .* --scenario detach --cloner outside --options '\{"peer":9\}' --replay \.$/m);
+});
+
 Deno.test("softc explore: scenarios of a module, one by name, in JSON", async () => {
   const programs = file("tests/explore/programs.ts");
   const { code, out } = await softc("explore", programs, "--scenario", "2+2", "--bound", "4", "--json");
@@ -43,6 +51,8 @@ Deno.test("softc explore: bad input is refused with a code", async () => {
       [[file("no/such/file.ts")], "SOFTC_MODULE_LOAD"],
       [[driver, "--bound", "x"], "SOFTC_API_INPUT"],
       [[driver, "--options", "{"], "SOFTC_API_INPUT"],
+      [[driver, "--cloner", "nil"], "SOFTC_DRIVER_UNKNOWN"],
+      [[file("examples/guide/step4.ts"), "--options", '{"buffer":1}'], "SOFTC_DRIVER_OPTIONS"],
       [[driver, "--replay", "."], "SOFTC_API_INPUT"],
     ] as const
   ) {

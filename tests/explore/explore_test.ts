@@ -187,7 +187,8 @@ for (
 Deno.test("exploreDriver() refuses a cloner that the module has not, and names those that it has", async () => {
   const step6 = new URL("../../examples/guide/step6.ts", import.meta.url);
   const e = await assertRejects(() => exploreDriver(step6, { cloner: "wid", bound: 0 }), Error);
-  assertStringIncludes(e.message, 'step6.ts has no driver with cloner "wid": it has lossy, wide');
+  assertStringIncludes(e.message, 'Cannot find the cloner "wid"');
+  assertStringIncludes(e.message, 'wanted "lossy, wide"');
 });
 
 Deno.test("formatSchedule() and parseSchedule() are inverse", () => {
