@@ -1,6 +1,8 @@
 /** `softc explain` and `softc doctor`. @module */
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import {
   boot,
@@ -52,6 +54,11 @@ async function checks(x: Context): Promise<Check[]> {
   const runtime = versions.deno !== undefined ? "Deno" : versions.bun !== undefined ? "Bun" : "Node";
   const version = versions[runtime.toLowerCase()] ?? "?";
   const shared = typeof SharedArrayBuffer === "function";
+  const read = await attempt(
+    "permission to read the package, which every CPU imports",
+    "deno: --allow-read; Node's --permission: --allow-fs-read",
+    () => Promise.resolve(readFileSync(fileURLToPath(import.meta.url)) && "yes"),
+  );
   return [
     {
       name: "runtime",
@@ -71,10 +78,19 @@ async function checks(x: Context): Promise<Check[]> {
       found: String(availableParallelism()),
       fix: "give the machine a second core: with one, every answer between CPUs costs a scheduler quantum",
     },
+    read,
+    await attempt(
+      "permission to use 127.0.0.1, which the API needs",
+      "deno: --allow-net",
+      reaches,
+      true,
+    ),
     await attempt(
       "two CPUs boot and close their books",
       "look at the cause; allow reading the package",
       async () => {
+        // Its worker would not come up, and the runtime would say so at length.
+        if (!read.ok) throw new Error("no: it needs to read the package");
         const kernel = await boot({ cpus: 2, arena: 4 * 2 ** 20 });
         let report;
         try {
@@ -105,6 +121,16 @@ async function checks(x: Context): Promise<Check[]> {
   ];
 }
 
+/** Asks a port of 127.0.0.1: that nobody answers is an answer. Deno's node:net throws where nobody can catch. */
+async function reaches(): Promise<string> {
+  try {
+    await (await fetch("http://127.0.0.1:65534/")).body?.cancel();
+  } catch (e) {
+    if ((e as Error).name === "NotCapable") throw e;
+  }
+  return "yes";
+}
+
 async function attempt(
   name: string,
   fix: string,
@@ -114,7 +140,8 @@ async function attempt(
   try {
     return { name, ok: true, found: await fn() };
   } catch (e) {
-    return { name, ok: optional, missing: optional, found: optional ? "no" : (e as Error).message, fix };
+    const [why] = (e as Error).message.split("\n");
+    return { name, ok: optional, missing: optional, found: optional ? `no: ${why}` : why!, fix };
   }
 }
 

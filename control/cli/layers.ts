@@ -55,11 +55,20 @@ const NEEDS: Readonly<Record<string, readonly (() => string | undefined)[]>> = {
   "tests: the dashboard": [deno, () => tool("chromium")],
 };
 
+/** What a need says; what may not even be asked is missing, too. */
+function tried(need: () => string | undefined): string | undefined {
+  try {
+    return need();
+  } catch (e) {
+    return (e as Error).message.split("\n")[0];
+  }
+}
+
 /** Every feature, and from a checkout every layer of tests, tried now. */
 export function layers(): Layer[] {
   const here = Object.entries(NEEDS).filter(([name]) => checkout || !name.startsWith("tests: "));
   return here.map(([name, needs]) => {
-    const missing = needs.flatMap((need) => need() ?? []);
+    const missing = needs.flatMap((need) => tried(need) ?? []);
     return { name, missing: missing.length === 0 ? undefined : missing.join(", ") };
   });
 }

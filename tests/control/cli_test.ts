@@ -226,6 +226,21 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+Deno.test("doctor without permissions names each that is missing, with its flag, and fails", async () => {
+  const args = ["run", "--no-prompt", "--no-lock", MAIN, "doctor"];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals([code, err], [1, ""]);
+  for (
+    const says of [
+      "FAIL permission to read the package, which every CPU imports: Requires read access",
+      "     fix: deno: --allow-read",
+      "-    permission to use 127.0.0.1, which the API needs: no: Requires net access",
+      "FAIL two CPUs boot and close their books: no: it needs to read the package",
+    ]
+  ) assertStringIncludes(out!, says);
+});
+
 Deno.test("doctor tells which features and layers of tests run here, and why the rest does not", async () => {
   const { out } = await softc("doctor", "--json", "--session", "/nonexistent/x");
   const rows: { name: string; ok: boolean; found: string }[] = JSON.parse(out);
@@ -234,5 +249,5 @@ Deno.test("doctor tells which features and layers of tests run here, and why the
   for (const r of optional) assertMatch(r.found, /^(yes|no: .+)$/, r.name);
   assertEquals(optional.find((r) => r.name === "tests: deno task test")?.found, "yes");
   const text = (await softc("doctor", "--session", "/nonexistent/x")).out;
-  assertStringIncludes(text, "-    a running system answers: no\n");
+  assertStringIncludes(text, "-    a running system answers: no: ");
 });
