@@ -52,6 +52,7 @@ export {
   tryRule,
 } from "./conformance/conformance.ts";
 export { CONFORMANCE_RULES } from "./conformance/rules.ts";
+export { eventually } from "./eventually.ts";
 export {
   type DriverWatch,
   type GenerationLeft,

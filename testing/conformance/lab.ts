@@ -157,7 +157,12 @@ export class Lab {
     if (report.unaccounted !== 0) {
       throw new ConformanceError("D08", `${report.unaccounted} packets unaccounted for`);
     }
-    const leaks = [...report.leaks, ...(await leftOpen(before)).map((kind) => `a ${kind} of the runtime, which stop or dev.signal should close`)];
+    const leaks = [
+      ...report.leaks,
+      ...(await leftOpen(before)).map((kind) =>
+        `a ${kind} of the runtime, which stop or dev.signal should close`
+      ),
+    ];
     if (leaks.length > 0) throw new ConformanceError("D28", `left behind: ${leaks.join("; ")}`);
   }
 

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createSocket } from "node:dgram";
 import { ifCloneCreate, ifDetach, isSoftcError, pktgen, vnetCreate } from "../../mod.ts";
-import { CONFORMANCE_RULES, ConformanceError, tryRule } from "../../testing/mod.ts";
+import { CONFORMANCE_RULES, ConformanceError, eventually, tryRule } from "../../testing/mod.ts";
 import { driverCounters, frames, send, until, untilAsync, withCleanKernel } from "../core/kit.ts";
 import { assertNoLeaks } from "../helpers/leaks.ts";
 
@@ -14,7 +14,8 @@ const page = Deno.readTextFileSync(new URL("../../docs/guide.md", import.meta.ur
 const shown = (url: URL): string => Deno.readTextFileSync(url).replace(/^\/\*\*.*?\*\/\n/s, "").trim();
 
 Deno.test("the guide shows its examples as they are", () => {
-  for (const url of [...[1, 2, 3, 4, 5, 6].map(step), OUTSIDE]) {
+  const own = new URL("../../examples/guide/step3_test.ts", import.meta.url);
+  for (const url of [...[1, 2, 3, 4, 5, 6].map(step), OUTSIDE, own]) {
     assert(page.includes("```ts\n" + shown(url) + "\n```"), url.href);
   }
 });
@@ -26,6 +27,14 @@ Deno.test("every step of the guide passes the conformance test", async (t) => {
         for (const rule of CONFORMANCE_RULES) await tryRule(rule, step(n));
       }));
   }
+});
+
+Deno.test("eventually() waits for what comes, and names what does not", async () => {
+  let asked = 0;
+  await eventually("the third time", () => Promise.resolve(++asked === 3));
+  assertEquals(asked, 3);
+  const e = await assertRejects(() => eventually("pigs fly", () => false, 10), Error);
+  assertEquals(e.message, "Not within 10 ms: pigs fly");
 });
 
 Deno.test("step 1: what is sent is gone, and counted", async () => {
