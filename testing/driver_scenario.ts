@@ -67,7 +67,7 @@ class Subject {
       });
     }
     if (driver.options === undefined) return new Subject(driver as Driver<never>, options ?? {});
-    const result = await driver.options["~standard"].validate(options);
+    const result = await driver.options["~standard"].validate(options ?? {});
     if (result.issues !== undefined) {
       const why = result.issues.map((i) => i.message).join("; ");
       throw new SoftcError("SOFTC_DRIVER_OPTIONS", `Cannot explore ${url}: ${why}`);

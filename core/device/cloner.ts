@@ -22,7 +22,7 @@ export interface CloneOptions {
   readonly name?: string;
   /** Number of the home CPU, from 0; chosen evenly unless told. */
   readonly cpu?: number;
-  /** The driver's options. */
+  /** The driver's options; `{}` unless told, for a driver that has a schema. */
   readonly options?: unknown;
   /** What its interfaces take over of those that went, in their order: see `replace` of `modules.load`. */
   readonly hints?: readonly IfHint[];
@@ -351,7 +351,7 @@ export class Cloners {
 
   async #validate(driver: Driver<never>, value: unknown): Promise<unknown> {
     if (driver.options === undefined) return value;
-    const result = await driver.options["~standard"].validate(value);
+    const result = await driver.options["~standard"].validate(value ?? {});
     if (result.issues === undefined) return result.value;
     throw new SoftcError(
       "SOFTC_DRIVER_OPTIONS",

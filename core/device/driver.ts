@@ -195,7 +195,7 @@ export interface CommonDef<SC, O, F extends Fields> {
   readonly name: string;
   /** Version of the driver API that it is written for. */
   readonly api: 1;
-  /** Validates the options given at create. */
+  /** Validates the options given at create; `{}` when none were. */
   readonly options?: StandardSchema<O>;
   /** Layout of the shared part of the softc. */
   readonly shared?: Struct<F>;

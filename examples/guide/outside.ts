@@ -18,7 +18,7 @@ const options: StandardSchema<OutsideOptions> = {
     version: 1,
     vendor: "guide",
     validate(value) {
-      const { port = 0, peer } = (value ?? {}) as Partial<OutsideOptions>;
+      const { port = 0, peer } = value as Partial<OutsideOptions>;
       const ok = (n: unknown, min: number): n is number => Number(n) >= min && Number(n) < 65536;
       return ok(port, 0) && ok(peer, 1)
         ? { value: { port, peer } }

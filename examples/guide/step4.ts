@@ -12,7 +12,7 @@ const options: StandardSchema<Step4Options> = {
     version: 1,
     vendor: "guide",
     validate(value) {
-      const o = (value ?? {}) as Step4Options;
+      const o = value as Step4Options; // {} when none are given
       const { buffer = 1500 } = o;
       if (Number.isInteger(buffer) && buffer >= 576) return { value: o };
       return { issues: [{ message: `buffer is ${buffer}, wanted a whole number from 576` }] };

@@ -99,3 +99,19 @@ Deno.test("a driver's own options are refused by their names too, those of the b
     }
   });
 });
+
+Deno.test("a schema of zod gives the options their defaults when none are given, and its issues name the option", async () => {
+  await withCleanKernel({}, async ({ k }) => {
+    await k.modules.load(plugin("zodded"));
+    const mtu = async (o: object): Promise<number> =>
+      (await ifCloneCreate(k.vnet0, "zodded", o))[0].toJSON().mtu;
+    assertEquals([await mtu({}), await mtu({ options: { buffer: 600 } })], [1500, 600]);
+    for (
+      const [options, says] of [[{ buffer: "x" }, "buffer: Invalid"], [{ bufer: 1 }, '"bufer"']] as const
+    ) {
+      const e = await assertRejects(() => ifCloneCreate(k.vnet0, "zodded", { options }), SoftcError);
+      assertEquals(e.code, "SOFTC_DRIVER_OPTIONS");
+      assertStringIncludes(e.message, says);
+    }
+  });
+});
