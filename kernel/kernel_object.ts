@@ -333,7 +333,12 @@ export class KernelObject implements Kernel {
     } catch (e) {
       return Promise.reject(e);
     }
-    return fn();
+    const { control } = this;
+    const over = (): void => void control.operations--;
+    const done = fn();
+    control.operations++;
+    done.then(over, over);
+    return done;
   }
 
   /** A hook threw on another CPU: what is attaching is not published. The port brings the details. */

@@ -67,6 +67,8 @@ export class Control {
   readonly cpu: Cpu;
   readonly heap: Heap;
   readonly grace: GracePeriods;
+  /** Structural operations under way, as users began them. */
+  operations = 0;
   /** Every CPU of the kernel. */
   readonly everyCpu: readonly number[];
   /** Set by the explorer: decides when waits go on. */
@@ -99,6 +101,7 @@ export class Control {
     this.grace = new GracePeriods(cpu.arena, {
       until: (label, words, ready) => this.until(label, words, ready),
       sync: (k) => void this.ask(k, MAIL.sync, { label: "sync" }).catch(() => {}),
+      operations: () => this.operations,
       now: () => cpu.clock.now(),
     });
   }

@@ -77,6 +77,8 @@ export interface GraceHost {
   until(label: string, words: readonly number[], ready: () => boolean): Promise<void>;
   /** Mails `sync` to a CPU and rings CPU 0 when it has handled it between turns: its section has closed. */
   sync(cpu: number): void;
+  /** Structural operations under way. */
+  operations(): number;
   /** Milliseconds, for reports. */
   now(): number;
 }
@@ -117,7 +119,7 @@ export class GracePeriods {
   /** Runs the next grace period: who asks within a few microtasks shares it, as operations that go in step do. */
   async #gather(before: Promise<void> | undefined): Promise<void> {
     if (before !== undefined) await before;
-    for (let i = 0; i < GATHER; i++) await undefined;
+    for (let i = 0; i < (this.#host.operations() > 1 ? GATHER.several : GATHER.one); i++) await undefined;
     // From here on the snapshot may have been taken: later callers need another one.
     this.#running = this.#next;
     this.#next = undefined;
@@ -187,8 +189,8 @@ export class GracePeriods {
   }
 }
 
-/** Microtasks for which a grace period gathers callers before it takes its snapshot. */
-const GATHER = 6;
+/** Microtasks for which a grace period gathers callers before it takes its snapshot: of one operation, and of several. */
+const GATHER = { one: 2, several: 6 } as const;
 /** Polls before a CPU is asked by mail: a short section is over sooner than a wake-up. */
 const POLLS = 200;
 

@@ -13,6 +13,7 @@ function graceOf(arena: Arena) {
   const grace = new GracePeriods(arena, {
     until: (_label, _words, ready) => new Promise((resolve) => waits.push({ ready, resolve })),
     sync: (k) => void synced.push(k),
+    operations: () => 1,
     now: () => 0,
   });
   const go = async (): Promise<void> => {
