@@ -21,8 +21,10 @@ const TURN_BUDGET = 128;
 const YIELD_AFTER = 4096;
 /** Milliseconds after which it yields however little it counted: a timer or a hook of a driver may be long. */
 const YIELD_MS = 2;
-/** Idle rounds before a pump lies down: a ring that fills again at once is met awake. */
+/** Idle rounds before a pump lies down: a ring that fills again at once is met awake. Here each yields. */
 const SPINS = 64;
+/** The same for CPU 0, which yields in every 16th: what it waits for is mostly another CPU's answer. */
+const CONTROL_SPINS = 256;
 /** The same for a CPU whose thread serves nothing else: a wake-up costs it more than these. */
 const WORKER_SPINS = 512;
 /** Longest sleep: a backstop that correctness does not need. */
@@ -77,15 +79,15 @@ export async function controlPump(cpu: Cpu, control: Control, yieldToLoop: Yield
     }
     idle = work > 0 ? 0 : idle + 1;
     if (
-      sinceYield >= YIELD_AFTER || (idle > 0 && idle < SPINS && idle % 4 === 0) ||
+      sinceYield >= YIELD_AFTER || (idle > 0 && idle < CONTROL_SPINS && idle % 16 === 0) ||
       (work > 0 && realClock.now() - yieldedAt >= YIELD_MS)
     ) {
       sinceYield = 0;
       await yieldToLoop();
       yieldedAt = realClock.now();
-    } else if (idle >= SPINS) {
+    } else if (idle >= CONTROL_SPINS) {
       await napAsync(cpu, () => control.workWaits());
-      idle = SPINS - 8;
+      idle = CONTROL_SPINS - 32;
       sinceYield = 0;
       yieldedAt = realClock.now();
     }
