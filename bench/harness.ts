@@ -84,6 +84,8 @@ export interface Options {
   readonly warmup: number;
   /** Rounds at most, in multiples of the samples wanted, before disturbed samples are taken back; 4 unless told. */
   readonly patience?: number;
+  /** Part of a case's `atLeast` that a sample takes; 1 unless told. */
+  readonly leastPart?: number;
   /** Limit for a setup, sample or teardown that awaits. */
   readonly deadline: number;
   /** Nanoseconds that the thread, or all threads, have waited for a CPU; undefined where nobody knows. */
@@ -105,6 +107,7 @@ export const QUICK: Options = {
   ms: 4,
   warmup: 12,
   patience: 1.5,
+  leastPart: 0.1,
 };
 
 /** The fewest samples that a median is taken of. */
@@ -256,7 +259,7 @@ async function take(r: Running, ms: number, options: Options): Promise<Sample> {
   const sampled = await within(
     options.deadline,
     "sample",
-    r.sampler!.sample(Math.max(ms, r.case.atLeast ?? 0)),
+    r.sampler!.sample(Math.max(ms, (r.case.atLeast ?? 0) * (options.leastPart ?? 1))),
   );
   const took = performance.now() - start;
   const waitedAfter = options.waited(all);
