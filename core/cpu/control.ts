@@ -258,10 +258,11 @@ export class Control {
     reject: (e: Error) => void,
   ): Asked {
     const { cpu } = this;
+    const now = cpu.clock.now();
     const asked: Asked = {
       cpu: k,
       label: o.label,
-      since: cpu.clock.now(),
+      since: now,
       textAt,
       resolve,
       reject,
@@ -269,7 +270,7 @@ export class Control {
       late: false,
     };
     if (o.deadline !== undefined) {
-      asked.timer = cpu.timers.after(o.deadline, () => this.#late(asked, o.deadline!));
+      asked.timer = cpu.timers.at(now + o.deadline, () => this.#late(asked, o.deadline!));
       cpu.ring(0);
     }
     return asked;

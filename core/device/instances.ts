@@ -214,7 +214,7 @@ export class Instances {
       ? this.#hook(i, "close", () => driver.close!(target))
       : undefined;
     if (closed === undefined && i.scope.idle) {
-      void i.scope.close();
+      i.scope.end();
       return this.#closed(i);
     }
     return Promise.resolve(closed).then(() => i.scope.close()).then(() => this.#closed(i));

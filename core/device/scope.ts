@@ -224,8 +224,14 @@ export class Scope {
     this.#abort?.abort(reason);
   }
 
-  /** Forbids re-arming, cancels, then waits for what runs. Idempotent. */
+  /** {@linkcode end}, then waits for what runs. Idempotent. */
   async close(): Promise<void> {
+    this.end();
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  /** Forbids re-arming and cancels. */
+  end(): void {
     this.#closed = true;
     for (const t of this.#timers) t.armed = false;
     this.#timers.clear();
@@ -234,7 +240,6 @@ export class Scope {
     for (const bell of this.#watched) this.#interrupts.unwatch(bell);
     this.#watched.clear();
     this.#abort?.abort(this.#closing());
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }
 
   /** Whether it began to close. */
