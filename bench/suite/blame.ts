@@ -1,10 +1,14 @@
 /** What "why is it not free yet?" costs: nothing while nobody asks, and what while somebody does. @module */
-import { epochOpen, ifCloneCreate, ifnetByHandle, ifRele, ifTryRef, type Kernel } from "../../mod.ts";
-import { boot } from "../../mod.ts";
+import { cas, load } from "../../core/doors/arena.ts";
+import { IFNET } from "../../core/memory/arena.ts";
+import { dropRef } from "../../core/net/ref.ts";
+import { ownKernel } from "../../kernel/api.ts";
+import { boot, epochOpen, ifCloneCreate, ifnetByHandle, ifRele, ifTryRef, type Kernel } from "../../mod.ts";
 import { type Case, nsPerOp, type Sampler } from "../harness.ts";
 import { checked, nsPerPacket, sender, type Suite } from "../suite.ts";
 
 const GROUP = "blame";
+const BARE = "a reference's count alone, taken and released: no tag";
 /** Batches between two questions: some 2,500 a second at full rate, far more often than anybody looks. */
 const BATCHES = 1000;
 
@@ -48,8 +52,26 @@ const cases: Case[] = [
   },
   {
     group: GROUP,
+    name: BARE,
+    unit: "ns",
+    setup: withNull((k, i) => {
+      const { a } = ownKernel(k).arena;
+      const word = ownKernel(k).arena.ifnetAt(i.index) + IFNET.refs;
+      return (ms) =>
+        nsPerOp(ms, 100, () => {
+          for (let n = 0; n < 100; n++) {
+            const refs = load(a, word);
+            cas(a, word, refs, refs + 1);
+            dropRef(a, word);
+          }
+        });
+    }),
+  },
+  {
+    group: GROUP,
     name: "a reference with its tag, taken and released",
     unit: "ns",
+    against: BARE,
     setup: withNull((k, i) => (ms) =>
       nsPerOp(ms, 100, () =>
         k.vnet0.section((s) => {
