@@ -48,7 +48,10 @@ export function struct<const F extends Fields>(fields: F): Struct<F> {
   return { fields, words, offsets: offsets as Record<keyof F, number> };
 }
 
-/** The shared part of one softc. In debug mode, touching it after it was freed throws SOFTC_ARENA_FREED. */
+/**
+ * The shared part of one softc: `dev.shared`, zero at first. Words are 32 bits, signed; element `i` of an array is 0 unless
+ * told, and not checked against its length. In debug mode every call after it was freed throws `SOFTC_ARENA_FREED`.
+ */
 export class Shared<F extends Fields> {
   readonly #a: Int32Array;
   readonly #at: number;
@@ -61,12 +64,12 @@ export class Shared<F extends Fields> {
     this.#struct = layout;
   }
 
-  /** Atomic load of a field (of element `i` of an array). */
+  /** Atomic load (sequentially consistent, as all atomics here) of a field. */
   load(field: keyof F, i = 0): number {
     return load(this.#a, this.#word(field, i));
   }
 
-  /** Atomic store. */
+  /** Atomic store of a field. */
   store(field: keyof F, value: number, i = 0): void {
     store(this.#a, this.#word(field, i), value);
   }
@@ -76,7 +79,7 @@ export class Shared<F extends Fields> {
     return add(this.#a, this.#word(field, i), value);
   }
 
-  /** Atomic compare and swap; returns the value before. */
+  /** Atomic compare and swap; returns the value before, `expected` when it swapped. */
   cas(field: keyof F, expected: number, value: number, i = 0): number {
     return cas(this.#a, this.#word(field, i), expected, value);
   }
@@ -86,7 +89,7 @@ export class Shared<F extends Fields> {
     return get(this.#a, this.#word(field, i));
   }
 
-  /** Plain write. */
+  /** Plain write: of a word that this CPU alone writes, or that an atomic publishes. */
   set(field: keyof F, value: number, i = 0): void {
     set(this.#a, this.#word(field, i), value);
   }

@@ -17,46 +17,65 @@ import type { FreeSite } from "./sanitizer.ts";
 export const BATCH_MAX = 256;
 
 /**
- * The packets of one call. Indices run from 0 to `length - 1`; a packet that was taken or passed on reads as length 0.
- * Every call about packet `i` throws `SOFTC_MBUF_RANGE` outside them, and all but `len` `SOFTC_MBUF_NOT_OWNER` for a
- * packet that is no longer the batch's.
+ * The packets of one call, on one CPU. Indices run from 0 to `length - 1`, and stay until the batch is handed up or
+ * sent; a packet that was taken or passed on reads as length 0. Every call about packet `i` throws `SOFTC_MBUF_RANGE`
+ * outside them, and all but `len` and `untake` `SOFTC_MBUF_NOT_OWNER` for a packet that is no longer the batch's.
  */
 export interface Batch {
-  /** Packets in the batch. */
+  /** Packets in the batch, 256 at most; those that were taken count on. */
   readonly length: number;
-  /** Why packets were refused: 0, or an errno number of {@linkcode ERRNO}. */
+  /** Why `ifOutput` refused packets: an errno number of {@linkcode ERRNO}, 0 when it took all. */
   errno: number;
   /** Bytes of packet `i`. */
   len(i: number): number;
   /** The bytes of packet `i`, writable, valid until the hook or section ends. Makes a view: not for the hottest loops. */
   bytes(i: number): Uint8Array;
-  /** Sets the length of packet `i` (bytes), up to what its cluster holds. @throws {SoftcError} `SOFTC_MBUF_RANGE` */
+  /** Sets the length of packet `i`, 0 to 1984 bytes; more bytes show what the cluster held before. @throws {SoftcError} `SOFTC_MBUF_RANGE` */
   setLen(i: number, len: number): void;
-  /** Copies packet `i` into `target` at `at`; returns its length. No allocation. */
+  /** Copies packet `i` into `target` from index `at` on; returns its length. What `target` has no room for is not copied. No allocation. */
   copyTo(i: number, target: Uint8Array, at: number): number;
-  /** Replaces the bytes of packet `i` by `source`. No view is made when `source` is a whole array. */
+  /** Replaces packet `i`, length and bytes, by `source`. @throws {SoftcError} `SOFTC_MBUF_RANGE` above 1984 bytes */
   copyFrom(i: number, source: Uint8Array): void;
-  /** Takes packet `i` for the device: the driver ends it later with `dev.txDone` (on the wire) or `dev.free` (dropped). */
+  /** Takes packet `i` of a hook's, `dev.alloc`'s or `dev.gather`'s batch for the device. The driver owns it until `dev.txDone` (on the wire), `dev.free` (dropped), `put` or `untake`. */
   take(i: number): Mbuf;
-  /** Gives packet `i` back that `take` gave, unsent: the opposite of `take`. @throws {SoftcError} `SOFTC_MBUF_RANGE` */
+  /** Gives packet `i` back that `take` gave, unsent: the batch owns it again. @throws {SoftcError} `SOFTC_MBUF_RANGE` when packet `i` was not taken; `SOFTC_MBUF_NOT_OWNER`, `SOFTC_MBUF_DOUBLE_FREE` when `m` is not the device's */
   untake(i: number, m: Mbuf): void;
-  /** Adds a packet of the device (taken before) as the last one, `len` bytes long. @throws {SoftcError} `SOFTC_MBUF_RANGE` when the batch is full */
+  /**
+   * Adds a packet of the device (taken before) as the last one, `len` bytes long; the batch owns it then. A batch whose
+   * packets are all gone starts again at index 0.
+   *
+   * @throws {SoftcError} `SOFTC_MBUF_RANGE` when the batch is full, or `len` above 1984 (the packet is added as it was);
+   * `SOFTC_MBUF_NOT_OWNER`, `SOFTC_MBUF_DOUBLE_FREE` when `m` is not the device's
+   */
   put(m: Mbuf, len: number): void;
   /** What is known of the transport checksum of packet `i`: {@linkcode CSUM}, or what {@linkcode partialCsum} made. */
   csum(i: number): number;
   /**
    * Says what is known of the transport checksum of packet `i`. False, and nothing is said, when the offsets of a
-   * partial one lie outside the packet.
+   * partial one lie outside the packet (one that is gone has no inside).
    */
   setCsum(i: number, csum: number): boolean;
   /** Completes the checksum of packet `i` if it is partial; after that it is a whole one, to be checked. */
   finishCsum(i: number): void;
-  /** Ends all packets: on the wire when this is a transmit batch, dropped by the driver otherwise. Returns how many. */
+  /** Ends what the batch still owns: sent in a transmit hook, dropped elsewhere. Returns `length`, so `return b.freeAll()` accepts all. */
   freeAll(): number;
 }
 
-/** Errno numbers of the data path, FreeBSD's. */
-export const ERRNO = { OK: 0, ENXIO: 6, EINVAL: 22, EMSGSIZE: 40, ENETDOWN: 50, ENOBUFS: 55 } as const;
+/** Errno numbers of the data path: those of FreeBSD's errno(2), on every platform. */
+export const ERRNO = {
+  /** Nothing was refused. */
+  OK: 0,
+  /** The driver failed, or the interface is going. */
+  ENXIO: 6,
+  /** An argument is wrong. */
+  EINVAL: 22,
+  /** Longer than the interface takes. */
+  EMSGSIZE: 40,
+  /** The interface is not UP. */
+  ENETDOWN: 50,
+  /** The queue is full. */
+  ENOBUFS: 55,
+} as const;
 
 /** The batch as core sees it. */
 export class PacketBatch implements Batch {

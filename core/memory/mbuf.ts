@@ -22,18 +22,18 @@ import { type Arena, CLUSTER, HEADROOM, LINE, MAGAZINE, MAGAZINE_WORDS, MBUF } f
 import { type Counters, WORK } from "./counters.ts";
 import { describe, type FreeSite, POISON, type Sanitizer } from "./sanitizer.ts";
 
-/** An mbuf: its number. */
+/** A packet that a device has: the number of its mbuf. {@linkcode Batch.take} gives it; `dev.txDone`, `dev.free` and {@linkcode Batch.put} end its use. */
 export type Mbuf = number & { readonly "softc.mbuf": true };
 
-/** Who owns an mbuf: the high byte of its owner word; the low 24 bits say which one. */
+/** Who owns an mbuf: the high byte of its owner word. The low 24 bits are a CPU, an interface slot, or the head of a chain. */
 export const OWNER = { cpu: 1, ring: 2, device: 3, hold: 4, chain: 5, input: 6 } as const;
 
-/** An owner word. */
+/** An owner word of `kind`, one of {@linkcode OWNER}, and `which` of them. */
 export function ownerWord(kind: number, which: number): number {
   return kind << 24 | which;
 }
 
-/** An owner word in words. */
+/** An owner word as text, for messages. */
 export function ownerText(word: number): string {
   const which = word & 0xffffff;
   switch (word >> 24) {
@@ -170,7 +170,11 @@ export class Pool {
     this.#counters.count(ended, 1);
   }
 
-  /** Passes `n` mbufs from one owner to another, checking the first. */
+  /**
+   * Passes `n` mbufs from one owner (an owner word) to another.
+   *
+   * @throws {SoftcError} `SOFTC_MBUF_DOUBLE_FREE`, `SOFTC_MBUF_NOT_OWNER`; what came before in `ids` has passed.
+   */
   handOver(ids: Int32Array, from: number, n: number, before: number, after: number): void {
     const a = this.#a;
     const headers = this.#headers;

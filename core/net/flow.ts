@@ -4,7 +4,7 @@ import { type Arena, CLUSTER, MBUF } from "../memory/arena.ts";
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;
 
-/** Hash of addresses, protocol and ports of an Ethernet frame; of the MAC addresses when it is not IP. 31 bits. */
+/** Hash of an Ethernet frame, mbuf `id`: of IP addresses, protocol and TCP or UDP ports (none in an IPv4 fragment); of the MAC addresses when it is not IP; 0 under 14 bytes. 31 bits. */
 export function flowHash(arena: Arena, id: number): number {
   const { u8 } = arena;
   const h = arena.plan.mbuf + id * MBUF.WORDS;

@@ -7,10 +7,15 @@
  */
 import { SoftcError } from "../error.ts";
 
-/** `gencnt * 2^16 + index`, 47 bits at most. */
+/** `gencnt * 2^16 + index`, 47 bits at most. `Ifnet.handle` has it; a move or detach ends it. */
 export type Handle = number & { readonly "softc.handle": true };
 
-/** What a handle answers, for people and JSON; no permission to touch anything. */
+/**
+ * What a handle answers, for people and JSON; no permission to touch anything. `live`: it names an attached
+ * interface; `moving`, `moved`: that one is on its way to, or in, another vnet under a new handle; `detached`: that
+ * one goes, its slot is not free yet; `gone`: its slot is free; `reused`: its slot is another's; `unknown`: there was
+ * no such handle.
+ */
 export type Resolved = "live" | "moving" | "moved" | "detached" | "gone" | "reused" | "unknown";
 
 /** Indices that a handle can name. */
@@ -34,7 +39,7 @@ export function handleGencnt(h: Handle): number {
 }
 
 /**
- * How a handle prints, everywhere.
+ * How a handle prints, everywhere: `if#INDEX.gGENCNT`.
  *
  * @example
  * ```ts
@@ -47,7 +52,17 @@ export function formatHandle(h: Handle): string {
   return `if#${handleIndex(h)}.g${handleGencnt(h)}`;
 }
 
-/** Reads what {@linkcode formatHandle} wrote. @throws {SoftcError} `SOFTC_IF_ARGUMENT` */
+/**
+ * Reads what {@linkcode formatHandle} wrote.
+ *
+ * @example
+ * ```ts
+ * import { parseHandle } from "@softc/softc";
+ *
+ * console.log(parseHandle("if#12.g3")); // 196620
+ * ```
+ * @throws {SoftcError} `SOFTC_IF_ARGUMENT` when `text` is none
+ */
 export function parseHandle(text: string): Handle {
   const m = /^if#(\d{1,5})\.g(\d{1,10})$/.exec(text);
   const index = Number(m?.[1]);

@@ -59,12 +59,24 @@ export function ringAt(rings: number, ringSize: number, cpus: number, queue: num
 
 /**
  * Sends a batch through an interface that was looked up in this section. Consumes every packet, accepted or
- * not; `b.errno` says why some were refused: ENETDOWN (not UP), ENOBUFS (full), ENXIO (its driver failed). Each
- * refusal is counted by reason.
+ * not; `b.errno` says why some were refused: `ENETDOWN` (not UP), `ENOBUFS` (full), `ENXIO` (its driver failed, or it is
+ * going). Each refusal is counted by reason. FreeBSD's `if_output`.
  *
- * @param flow packets of one flow keep their order; queues are chosen by it
- * @returns packets accepted
- * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when `p` was not looked up in this section
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifOutput, ifunit, mAlloc } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * await nul.up();
+ * const sent = kernel.vnet0.section((s) => ifOutput(s, ifunit(s, nul.name)!, mAlloc(s, 32, 60)));
+ * console.log(sent); // 32
+ * ```
+ * @param flow chooses the output queue; packets of one flow keep their order. A driver with a queue on every CPU ignores it
+ * @returns packets that the driver or its queue took; what waits in a queue may still be dropped, when the interface moves or goes
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed or `p` was not looked up in it, `SOFTC_IF_ARGUMENT`
+ * when `b` is not a batch of this CPU: nothing is consumed then
  */
 export function ifOutput(s: Section, p: AttachedIfp, b: Batch, flow = 0): number {
   const net = netOf(s);

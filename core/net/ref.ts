@@ -20,9 +20,9 @@ const PENDING = 1 << 30;
 const DEAD = 1 << 31;
 const COUNT = PENDING - 1;
 
-/** A reference to an interface slot. Release it with {@linkcode ifRele}. */
+/** A reference to an interface slot, held across sections. It keeps the slot from being reused, not the interface from being detached. Release it with {@linkcode ifRele}. */
 export interface IfRef {
-  /** The slot. */
+  /** The slot: look it up again in each section. */
   readonly index: number;
   /** Who took it: named in blame. */
   readonly tag: string;
@@ -48,10 +48,22 @@ export interface RefHolder {
 }
 
 /**
- * Takes a reference if the interface is not going away. May fail: that is the only way from the epoch to a
- * reference (rule 4a).
+ * Takes a reference in a section of CPU 0; undefined when the slot is to be freed already. May fail: that is the only
+ * way from the epoch to a reference (rule 4a). FreeBSD's `if_try_ref`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifRele, ifTryRef, ifunit } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * const ref = kernel.vnet0.section((s) => ifTryRef(s, ifunit(s, nul.name)!, "statistics"));
+ * console.log(ref?.index === nul.index); // true
+ * if (ref !== undefined) ifRele(ref);
+ * ```
  * @param tag names the holder in "why is it not free yet?"
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed, `SOFTC_IF_ARGUMENT` when `p` is no slot
  */
 export function ifTryRef(s: Section, p: Ifp, tag: string): IfRef | undefined {
   const net = netOf(s);
@@ -71,7 +83,12 @@ export function ifTryRef(s: Section, p: Ifp, tag: string): IfRef | undefined {
   return ref;
 }
 
-/** The interface at `index` with a reference, if it is attached in the section's vnet. */
+/**
+ * A reference to the interface in slot `index`, if it is attached in the section's vnet: as {@linkcode ifTryRef}.
+ * FreeBSD's `ifnet_byindex_ref`.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
+ */
 export function ifnetByIndexRef(s: Section, index: number, tag = "ifnetByIndexRef"): IfRef | undefined {
   const p: AttachedIfp | undefined = ifnetByIndexAttached(s, index);
   return p === undefined ? undefined : ifTryRef(s, p, tag);
@@ -103,7 +120,12 @@ export function resetRefs(a: Int32Array, word: number): void {
   store(a, word, 0);
 }
 
-/** Releases a reference; releasing it twice throws SOFTC_IF_REF. */
+/**
+ * Releases a reference, in or outside a section. The last one lets a slot be freed that waits for it. FreeBSD's
+ * `if_rele`.
+ *
+ * @throws {SoftcError} `SOFTC_IF_REF` when it was released before, or is none
+ */
 export function ifRele(ref: IfRef): void {
   const own = ref as Reference;
   if (!(own instanceof Reference) || own.released) {

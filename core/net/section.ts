@@ -14,9 +14,9 @@ import { type Handle, handleGencnt, handleIndex } from "./handle.ts";
 import type { Net } from "./net.ts";
 import type { Vnet } from "./vnet.ts";
 
-/** An open section. Belongs to a vnet, or to the kernel (`vnet` undefined), which sees every vnet. */
+/** An open section: what a look-up in it found stays until it ends (rule 2). Valid in the call that gave it, and not after. */
 export interface Section {
-  /** The vnet whose interfaces the section sees. */
+  /** The vnet whose interfaces it sees; undefined in a section of the kernel, which sees all. */
   readonly vnet: Vnet | undefined;
   /** The CPU that it runs on. */
   readonly cpu: number;
@@ -24,12 +24,12 @@ export interface Section {
   readonly "softc.section": true;
 }
 
-/** What a synchronous callback may return: a promise does not compile, and throws SOFTC_EPOCH_ASYNC. */
+/** What a synchronous callback may return: a promise does not compile, and throws `SOFTC_EPOCH_ASYNC`. */
 export type Sync<R> = R extends PromiseLike<unknown> ? never : R;
 
-/** An interface inside a section: its slot. To look at. */
+/** An interface inside a section: its slot, 1 or more. To look at; for `ifTryRef`. */
 export type Ifp = number & { readonly "softc.ifp": true };
-/** An interface that is attached in the section's vnet: to send through. */
+/** An interface that is attached in the section's vnet: to send through with `ifOutput`, in this section alone. */
 export type AttachedIfp = Ifp & { readonly "softc.attached": true };
 
 /** A section as core sees it. Reused by its CPU, one per depth. */
@@ -66,8 +66,11 @@ function slot(net: Net, index: number): number {
 }
 
 /**
- * Whatever occupies the slot, in any state from publication to free: to look at, not to send through. In sections
- * of CPU 0, which frees slots between its sections: what it sees stays. Another CPU looks up what is attached.
+ * Whatever occupies slot `index` and is in the section's vnet, in any state from publication to free: to look at, not
+ * to send through. For sections of CPU 0, which frees slots between its sections: what it sees stays. Another CPU
+ * looks up what is attached. FreeBSD's `ifnet_byindex`.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
   const net = netOf(s);
@@ -80,7 +83,11 @@ export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
   return index as Ifp;
 }
 
-/** The interface at `index` if it is attached in the section's vnet: one load and one compare. */
+/**
+ * The interface in slot `index` if it is attached in the section's vnet: one atomic load and two compares.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
+ */
 export function ifnetByIndexAttached(s: Section, index: number): AttachedIfp | undefined {
   const net = netOf(s);
   const at = slot(net, index);
@@ -89,7 +96,24 @@ export function ifnetByIndexAttached(s: Section, index: number): AttachedIfp | u
   return found(s as NetSection, net, index, at, gencnt);
 }
 
-/** The interface that the handle names, if it is still that one, attached, in the section's vnet (byindexgen). */
+/**
+ * The interface that the handle names, if it is still that one, attached, in the section's vnet. FreeBSD's
+ * `ifnet_byindexgen`.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifDetach, ifnetByHandle } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * const found = () => kernel.vnet0.section((s) => ifnetByHandle(s, nul.handle) !== undefined);
+ * console.log(found()); // true
+ * await ifDetach(nul);
+ * console.log(found()); // false
+ * ```
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
+ */
 export function ifnetByHandle(s: Section, h: Handle): AttachedIfp | undefined {
   const net = netOf(s);
   const index = handleIndex(h);
@@ -100,7 +124,12 @@ export function ifnetByHandle(s: Section, h: Handle): AttachedIfp | undefined {
   return found(s as NetSection, net, index, at, gencnt);
 }
 
-/** By name: names are CPU 0's, so this works in sections of CPU 0. */
+/**
+ * The attached interface of that name in the section's vnet. Names are CPU 0's: undefined on every other CPU.
+ * FreeBSD's `ifunit`.
+ *
+ * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
+ */
 export function ifunit(s: Section, name: string): AttachedIfp | undefined {
   const net = netOf(s);
   const index = net.names?.((s as NetSection).vnetId, name);
