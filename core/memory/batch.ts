@@ -22,9 +22,9 @@ export const BATCH_MAX = 256;
  * outside them, and all but `len` and `untake` `SOFTC_MBUF_NOT_OWNER` for a packet that is no longer the batch's.
  */
 export interface Batch {
-  /** Packets in the batch, 256 at most; those that were taken count on. */
+  /** Packets in the batch, 256 at most; those that were taken still count. */
   readonly length: number;
-  /** Why `ifOutput` refused packets: an errno number of {@linkcode ERRNO}, 0 when it took all. */
+  /** Why packets were refused, after `ifOutput`: a number of {@linkcode ERRNO}, 0 unless some were. A transmit hook may set its own reason. */
   errno: number;
   /** Bytes of packet `i`. */
   len(i: number): number;
@@ -67,9 +67,9 @@ export const ERRNO = {
   OK: 0,
   /** The driver failed, or the interface is going. */
   ENXIO: 6,
-  /** An argument is wrong. */
+  /** An argument is wrong: for drivers to say. */
   EINVAL: 22,
-  /** Longer than the interface takes. */
+  /** Longer than the device takes: for drivers to say. */
   EMSGSIZE: 40,
   /** The interface is not UP. */
   ENETDOWN: 50,

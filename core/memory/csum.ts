@@ -16,7 +16,7 @@ export const CSUM = {
   valid: 1,
 } as const;
 
-/** The word of a partial checksum: it covers the frame from byte `start`, 14 or more, and lies `offset` bytes behind that (csum_start and csum_offset of virtio 1.2, 5.1.6). */
+/** The word of a partial checksum: it covers the frame from byte `start`, 14 or more, and lies `offset` bytes behind that (csum_start and csum_offset of virtio 1.3, 5.1.6). */
 export function partialCsum(start: number, offset: number): number {
   return start << 16 | offset;
 }

@@ -84,7 +84,21 @@ async function functions(
   return { device, all, best: usable.find((f) => f.kind === "ncm") ?? usable[0] };
 }
 
-/** What the bus says of a device on a port: reads its descriptors. `cdc` is "ncm" or "ecm" where a driver for that can use it. @throws {UsbError} */
+/**
+ * What the bus says of a device on a port, for `kernel.devices.plug`: reads its descriptors. `address` names the port.
+ * `class` is bDeviceClass; `cdc` is "ncm" or "ecm" where the driver can use such a function of it, else it is absent.
+ *
+ * @example
+ * ```ts
+ * import { SoftNic, SoftPort, usbId } from "@softc/softc/drivers/usb";
+ *
+ * const nic = new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, 9), serial: "U1" });
+ * const id = await usbId(new SoftPort(nic), "1-1");
+ * console.log(id.cdc, id.serial); // ncm U1
+ * ```
+ * @throws {UsbError} when a descriptor of the device or a configuration cannot be read: "gone", "stalled", "failed".
+ * A string that cannot be read is left out
+ */
 export async function usbId(port: UsbPort, address: string): Promise<DeviceId> {
   const { device, best } = await functions(port);
   const serial = await string(port, device[16]!);

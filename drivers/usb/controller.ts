@@ -9,19 +9,19 @@
 import { setImmediate } from "node:timers";
 import { type Setup, type Transfer, UsbError, type UsbPort } from "./transfer.ts";
 
-/** A software device. It answers at once or not yet, and says when it has something. */
+/** A software device: what a {@linkcode SoftPort} asks, in a task of its own, never inside a call of the driver. It answers at once or not yet, and says when it has something. What it throws is not caught. */
 export interface UsbFunction {
-  /** Set by the controller: look at endpoint `address` again. */
+  /** Set by the port when it is plugged in; to be called by the device: look at endpoint `address` again. */
   wake: (address: number) => void;
-  /** A request: the bytes that it reads, or undefined to stall. */
+  /** A request on endpoint 0 with the bytes that it writes: the bytes that it reads, cut to `setup.length`; undefined to stall. */
   control(setup: Setup, data: Uint8Array): Uint8Array | undefined;
-  /** At most `max` bytes to the host on an IN endpoint; undefined when there are none yet, "stall" to stall. */
+  /** At most `max` bytes to the host on an IN endpoint: more fail the transfer. Undefined when there are none yet, "stall" to stall. */
   in(address: number, max: number): Uint8Array | "stall" | undefined;
-  /** Bytes from the host on an OUT endpoint; false when it takes none yet, "stall" to stall. */
+  /** Bytes from the host on an OUT endpoint, valid during the call; true takes all, false none yet, "stall" to stall. */
   out(address: number, bytes: Uint8Array): boolean | "stall";
 }
 
-/** A device on a port. */
+/** A port with a software device on it: an in-process {@linkcode UsbPort}. */
 export class SoftPort implements UsbPort {
   gone = false;
   /** Nothing happens by itself: `step` does. */

@@ -5,46 +5,71 @@
  * @module
  */
 
-/** Numbers of USB 2.0 and CDC 1.2 that are used here. */
+/** Numbers of USB 2.0, CDC 1.2, ECM 1.2 and NCM 1.0 that are used here; each says where it is defined. */
 export const USB = {
+  /** Descriptor type, of the device: USB 2.0, 9.6.1. */
   DEVICE: 1,
+  /** Descriptor type, of a configuration: USB 2.0, 9.6.3. */
   CONFIGURATION: 2,
+  /** Descriptor type, of a string: USB 2.0, 9.6.7. */
   STRING: 3,
+  /** Descriptor type, of an interface: USB 2.0, 9.6.5. */
   INTERFACE: 4,
+  /** Descriptor type, of an endpoint: USB 2.0, 9.6.6. */
   ENDPOINT: 5,
+  /** Descriptor type, class-specific, of an interface: CDC 1.2, 5.2.3. */
   CS_INTERFACE: 0x24,
+  /** Request, reads a descriptor; wValue is type << 8 | index: USB 2.0, 9.4.3. */
   GET_DESCRIPTOR: 6,
+  /** Request, chooses a configuration: USB 2.0, 9.4.7. */
   SET_CONFIGURATION: 9,
+  /** Request, chooses an alternate setting: USB 2.0, 9.4.10. */
   SET_INTERFACE: 11,
+  /** Request; with wValue 0 it ends the halt of an endpoint: USB 2.0, 9.4.1. */
   CLEAR_FEATURE: 1,
+  /** Interface class of control interfaces: CDC 1.2, 4.2. */
   CLASS_CDC: 2,
+  /** Interface class of data interfaces: CDC 1.2, 4.5. */
   CLASS_CDC_DATA: 10,
+  /** Subclass of a control interface, Ethernet Networking: CDC 1.2, 4.3. */
   ECM: 6,
+  /** Subclass of a control interface, Network Control Model: CDC 1.2, 4.3. */
   NCM: 13,
+  /** Functional descriptor, names the data interface: CDC 1.2, 5.2.3.2. */
   UNION: 6,
+  /** Functional descriptor, has MAC address and largest frame: ECM 1.2, 5.4. */
   ETHERNET: 15,
+  /** Functional descriptor of NCM: NCM 1.0, 5.2.1. */
   NCM_FUNCTION: 26,
+  /** Request, which frames the host wants: ECM 1.2, 6.2.4. */
   SET_PACKET_FILTER: 0x43,
+  /** Request, reads 28 bytes of block limits: NCM 1.0, 6.2.1. */
   GET_NTB_PARAMETERS: 0x80,
+  /** Request, bytes of a block to the host at most: NCM 1.0, 6.2.7. */
   SET_NTB_INPUT_SIZE: 0x86,
+  /** Notification, wValue 1 = the link is up: CDC 1.2, 6.3.1. */
   NOTIFY_CONNECTION: 0,
+  /** Notification, bits per second down and up: CDC 1.2, 6.3.3. The driver ignores it. */
   NOTIFY_SPEED: 0x2a,
+  /** Bit 7 of an endpoint's address: to the host. USB 2.0, 9.6.6. */
   IN: 0x80,
+  /** Transfer type of an endpoint, bulk: USB 2.0, 9.6.6. */
   BULK: 2,
+  /** Transfer type of an endpoint, interrupt: USB 2.0, 9.6.6. */
   INTERRUPT: 3,
 } as const;
 
-/** An endpoint. */
+/** An endpoint: its descriptor, USB 2.0, 9.6.6. */
 export interface Endpoint {
   /** bEndpointAddress: bit 7 = IN. */
   readonly address: number;
   /** Transfer type, two bits: 2 bulk, 3 interrupt. */
   readonly type: number;
-  /** Bytes of a packet at most. */
+  /** Bytes of a packet at most: bits 0 to 10 of wMaxPacketSize. */
   readonly maxPacket: number;
 }
 
-/** One alternate setting of an interface. */
+/** One alternate setting of an interface: its descriptor, USB 2.0, 9.6.5. */
 export interface Alternate {
   /** bInterfaceNumber. */
   readonly number: number;
@@ -56,13 +81,13 @@ export interface Alternate {
   readonly subclass: number;
   /** Its endpoints. */
   readonly endpoints: Endpoint[];
-  /** Class-specific descriptors, whole. */
+  /** Its class-specific descriptors, whole (length and type in front): views into the block. */
   readonly extra: Uint8Array[];
 }
 
-/** A configuration. */
+/** A configuration, as far as it could be read. */
 export interface Configuration {
-  /** bConfigurationValue. */
+  /** bConfigurationValue; 0 when the block has none. */
   readonly value: number;
   /** Every setting of every interface, in the order of the block. */
   readonly interfaces: readonly Alternate[];
@@ -70,7 +95,18 @@ export interface Configuration {
   readonly trouble?: string;
 }
 
-/** Reads a configuration descriptor and what follows it (USB 2.0, 9.6.3). Never throws: see `trouble`. */
+/**
+ * Reads a configuration descriptor and what follows it (USB 2.0, 9.6.3). Never throws: see `trouble`.
+ *
+ * @example
+ * ```ts
+ * import { findFunction, parseConfiguration } from "@softc/softc/drivers/usb";
+ *
+ * const c = parseConfiguration(Uint8Array.of(9, 2, 18, 0, 1, 1, 0, 0x80, 50, 9, 4, 0, 0, 0, 3, 1, 1, 0));
+ * console.log(c.interfaces[0]?.cls); // 3, a keyboard
+ * console.log(findFunction(c)); // no CDC Ethernet interface
+ * ```
+ */
 export function parseConfiguration(block: Uint8Array): Configuration {
   const interfaces: Alternate[] = [];
   const trouble = (what: string): Configuration => ({ value: block[5] ?? 0, interfaces, trouble: what });
@@ -103,7 +139,7 @@ export function parseConfiguration(block: Uint8Array): Configuration {
   return { value: block[5]!, interfaces };
 }
 
-/** A CDC Ethernet function that a driver can use. */
+/** A CDC Ethernet function that a driver can use: a control interface and the data interface that its union names. */
 export interface CdcFunction {
   /** NCM or ECM. */
   readonly kind: "ecm" | "ncm";
@@ -121,11 +157,11 @@ export interface CdcFunction {
   readonly notify: Endpoint | undefined;
   /** String index of the MAC address; 0 = none. */
   readonly macString: number;
-  /** Bytes of the largest frame: wMaxSegmentSize. */
+  /** Bytes of the largest frame, Ethernet header included: wMaxSegmentSize, as the device says. */
   readonly maxSegment: number;
 }
 
-/** Finds the CDC Ethernet function of a configuration, NCM before ECM; or why there is none. */
+/** The CDC Ethernet function of a configuration, NCM before ECM; else a text that says why there is none. Never throws. */
 export function findFunction(c: Configuration): CdcFunction | string {
   const reasons: string[] = [];
   for (const [kind, subclass] of [["ncm", USB.NCM], ["ecm", USB.ECM]] as const) {
@@ -175,7 +211,7 @@ export function parseString(d: Uint8Array): string | undefined {
   return text;
 }
 
-/** A MAC address from twelve hexadecimal digits; undefined when it is none, or a multicast one. */
+/** The 6 bytes of a MAC address from twelve hexadecimal digits (ECM 1.2, 5.4: iMACAddress); undefined when it is none, zero, or a multicast one. */
 export function parseMac(text: string | undefined): Uint8Array | undefined {
   if (text === undefined || !/^[0-9a-fA-F]{12}$/.test(text)) return undefined;
   const mac = Uint8Array.from({ length: 6 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));

@@ -27,7 +27,7 @@ const BULK_OUT = 0x03;
 const BLOCK = 16384;
 const PACKET = 512;
 
-/** The adapter. */
+/** The adapter: plug it into a {@linkcode SoftPort}. */
 export class SoftNic implements UsbFunction {
   wake: (address: number) => void = () => {};
   /** Where frames from the host go: the other end of the cable. */
@@ -38,7 +38,7 @@ export class SoftNic implements UsbFunction {
   dropped = 0;
   /** Blocks and frames of the host that were wrong. */
   mistakes = 0;
-  /** Packet filter that the host has set. */
+  /** Packet filter that the host has set: bits of ECM 1.2, 6.2.4. */
   filter = 0;
   /** What it is. */
   readonly options: NicOptions;

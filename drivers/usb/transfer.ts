@@ -14,7 +14,7 @@ const IDLE = 0;
 const PENDING = 1;
 const DONE = 2;
 
-/** One transfer, used again and again. */
+/** One transfer, used again and again. From `submit` until `done` is called, its buffer is the device's. */
 export class Transfer {
   /** Bytes to send, or room to receive. */
   readonly buffer: Uint8Array;

@@ -43,7 +43,7 @@ export class DeviceQueue {
   #published = 0;
   #flags = 0;
 
-  /** A queue of `n` entries (a power of two) whose parts lie at byte addresses of `dma`: virtio 1.2, 2.7. */
+  /** A queue of `n` entries (a power of two) whose parts lie at byte addresses of `dma`: virtio 1.3, 2.7. */
   constructor(
     readonly dma: Dma,
     readonly n: number,

@@ -6,7 +6,7 @@
 import type { Dma } from "../../core/device/mod.ts";
 import type { Features } from "./spec.ts";
 
-/** A transport. What is slow answers with a promise; a device that is gone answers at once. */
+/** A transport, on one CPU of the driver. What is slow answers with a promise; a device that is gone answers at once. Addresses are byte addresses in `dma`. */
 export interface Transport {
   /** Memory that the device sees; queues lie in it. */
   readonly dma: Dma;
@@ -14,7 +14,7 @@ export interface Transport {
   readonly bounce: boolean;
   /** The device is gone, and touches nothing any more. */
   readonly gone: boolean;
-  /** What the device offers: virtio 1.2, 2.2. */
+  /** What the device offers: virtio 1.3, 2.2. */
   features(): Promise<Features>;
   /** What the driver accepts. */
   accept(f: Features): Promise<void>;

@@ -26,39 +26,59 @@ const SCRATCH = 256;
 
 const RINGS_AT = 640 + SCRATCH;
 
-/** Byte offsets in the window. Device's words, driver's words, doorbells: lines of their own. */
+/** Byte offsets in the window, of words unless told: the device's, the driver's, the doorbells, each on lines of their own. Upper-case members are sizes in bytes and the magic number. Where they are registers of virtio, sections are of virtio 1.3. */
 export const WINDOW = {
+  /** The device's: MAGIC. */
   magic: 0,
-  /** 1 while the device lives; 0 = it touches nothing any more. */
+  /** The device's: 1 while it lives; 0 = it touches nothing any more. */
   alive: 4,
-  /** Sequence number that the device answered last, and the status that it made of it. */
+  /** The device's: sequence number that it answered last. */
   answered: 8,
+  /** The device's: the status that it made of what was asked, bits of `STATUS` (2.1). */
   status: 12,
+  /** The device's: feature bits 0 to 31 that it offers (2.2). */
   offerLow: 16,
+  /** The device's: feature bits 32 to 63 that it offers. */
   offerHigh: 20,
+  /** The device's: queues that it has, the control queue included. */
   queues: 24,
+  /** The device's: entries of each queue at most. */
   entries: 28,
+  /** The device's: the CPU that it runs on. */
   cpu: 32,
+  /** The device's: its configuration space, `CONFIG.BYTES` bytes (5.1.4). */
   config: 36,
-  /** The driver's: number and value of what it asks for. */
+  /** The driver's: sequence number of what it asks for. */
   asked: 128,
+  /** The driver's: the status that it asks for; 0 = reset. */
   wanted: 132,
+  /** The driver's: feature bits 0 to 31 that it accepts (2.2). */
   acceptLow: 136,
+  /** The driver's: feature bits 32 to 63 that it accepts. */
   acceptHigh: 140,
+  /** The driver's: the CPU that hears of changes. */
   driverCpu: 144,
+  /** The driver's: of each queue QUEUE_BYTES, its entries, addresses of descriptors, avail and used ring, CPU. */
   queue: 148,
+  /** Bytes for each queue at `queue`. */
   QUEUE_BYTES: 20,
-  /** Between the CPUs of the driver: the phase that the home CPU is in, and how many have followed. */
+  /** Between the CPUs of the driver: the phase that the home CPU is in. */
   phase: 336,
+  /** Between the CPUs of the driver: how many have followed. */
   followed: 340,
-  /** One of them found the device wrong. */
+  /** Between the CPUs of the driver: 1 = one of them found the device wrong. */
   broken: 344,
-  /** Doorbells: to the device one for each queue, then one for the status; to the driver the same. */
+  /** Doorbells to the device: a word for each queue, then one for the status. */
   toDevice: 384,
+  /** Doorbells to the driver: the same. */
   toDriver: 512,
+  /** Memory of the driver's own, 256 bytes. */
   scratch: 640,
+  /** The queues, one behind the other, each laid out by `queueLayout`. */
   rings: RINGS_AT as number,
+  /** Bytes in all. */
   BYTES: (RINGS_AT + WINDOW_QUEUES * RINGS) as number,
+  /** What `magic` reads: "virt". */
   MAGIC: 0x74726976,
 } as const;
 
