@@ -64,12 +64,23 @@ export function ownKernel(k: Kernel): KernelObject {
 }
 
 /**
- * Creates what a cloner makes: one interface, or several that belong together. They are attached and not UP.
- * FreeBSD's `if_clone_create`.
+ * Creates what a cloner makes: one interface, or several that belong together, all or none. They are attached and
+ * not UP. if_clone(4), FreeBSD's `if_clone_create`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a, b] = await ifCloneCreate(kernel.vnet0, "epair", { name: "link" });
+ * console.log(a.name, b?.name, a.state); // linka linkb attached
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_DRIVER_UNKNOWN`, `SOFTC_DRIVER_OPTIONS`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_IF_EXISTS`, `SOFTC_IF_ARGUMENT` (its name),
- * `SOFTC_IF_FULL`, `SOFTC_DEV_CPU`, `SOFTC_MODULE_STATE`, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`, what attach threw;
- * `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * `SOFTC_IF_FULL`, `SOFTC_ARENA_FULL`, `SOFTC_DEV_CPU`, `SOFTC_DEV_IFNET`, `SOFTC_MODULE_STATE`, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`,
+ * what the driver's attach or open threw, `SOFTC_DRIVER_STALLED` when they do not settle; `SOFTC_DEV_REENTRANT` inside a
+ * section or hook, `SOFTC_BOOT_DOWN`. All reject the promise
  */
 export async function ifCloneCreate(
   v: Vnet,
@@ -82,10 +93,21 @@ export async function ifCloneCreate(
 }
 
 /**
- * Destroys what one create made, all of it. Of several callers one wins. FreeBSD's `if_clone_destroy`.
+ * Destroys what one create made, all of it. Of several callers one wins. if_clone(4), FreeBSD's `if_clone_destroy`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifCloneDestroy } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * await ifCloneDestroy(lo);
+ * console.log(lo.state); // freed
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_IF_GONE` (ENXIO) for the loser, `SOFTC_DEV_BUSY` when the driver refuses, `SOFTC_IF_WEDGED`,
- * `SOFTC_IF_ARGUMENT`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * `SOFTC_IF_ARGUMENT`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`. All reject the promise
  */
 export function ifCloneDestroy(i: Ifnet): Promise<void> {
   return rejecting(() => {
@@ -96,10 +118,21 @@ export function ifCloneDestroy(i: Ifnet): Promise<void> {
 
 /**
  * Detaches an interface. Cannot be refused; a second call gets the first one's promise. Resolves when no hook
- * runs or can be entered. FreeBSD's `if_detach`.
+ * runs or can be entered; a reference keeps the slot longer. ifnet(9), FreeBSD's `if_detach`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifDetach } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * await ifDetach(lo);
+ * console.log(kernel.resolve(lo.handle)); // gone
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_IF_WEDGED` when a hook did not answer, `SOFTC_IF_ARGUMENT`; `SOFTC_DEV_REENTRANT` inside
- * a section or hook, `SOFTC_BOOT_DOWN`
+ * a section or hook, `SOFTC_BOOT_DOWN`. All reject the promise
  */
 export function ifDetach(i: Ifnet): Promise<void> {
   return rejecting(() => {
@@ -110,12 +143,25 @@ export function ifDetach(i: Ifnet): Promise<void> {
 
 /**
  * Moves an interface to another vnet (FreeBSD's `if_vmove`). Use the Ifnet of the result from then on: the old
- * handle answers `moved`.
+ * handle answers `moved`. Addresses, routes, taps, groups and the counts of promisc and allmulti stay behind.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifVmove, vnetCreate } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * const red = await vnetCreate(kernel.vnet0, "red");
+ * const { ifnet } = await ifVmove(a, red, { name: "eth0" });
+ * console.log(ifnet.vnet.name, ifnet.name, kernel.resolve(a.handle)); // red eth0 moved
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_VNET_SAME`, `SOFTC_IF_EXISTS`, `SOFTC_VNET_VETO`, `SOFTC_VNET_OVERDUE`, `SOFTC_VNET_STATE`: the interface stays as it was;
  * `SOFTC_VNET_LOST` (ENODEV): another operation won; `SOFTC_VNET_REASSIGN`: it was detached; `SOFTC_IF_GONE`: the
  * handle is not live; `SOFTC_IF_STATE`: its generations are used up; `SOFTC_IF_ARGUMENT`, `SOFTC_VNET_ARGUMENT`: what
- * was given; `SOFTC_OPTION_UNKNOWN`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * was given, its name and `flushMs` too; `SOFTC_OPTION_UNKNOWN`, `SOFTC_ARENA_FULL`; `SOFTC_DEV_REENTRANT` inside a
+ * section or hook, `SOFTC_BOOT_DOWN`. All reject the promise
  */
 export async function ifVmove(
   i: Ifnet,
@@ -138,10 +184,21 @@ export async function ifVmove(
 }
 
 /**
- * Makes a vnet inside another. FreeBSD's `vnet_alloc`.
+ * Makes a vnet inside another; its name, 1 to 63 letters, digits, dots, dashes or underscores, is unique in the kernel.
+ * vnet(9), FreeBSD's `vnet_alloc`.
  *
+ * @example
+ * ```ts
+ * import { boot, vnetCreate } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * const red = await vnetCreate(kernel.vnet0, "red");
+ * console.log(red.parent?.name, red.state); // vnet0 live
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_VNET_EXISTS`, `SOFTC_VNET_ARGUMENT`, `SOFTC_VNET_STATE` when the parent is going,
- * `SOFTC_VNET_FULL`, what a constructor threw; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * `SOFTC_VNET_FULL`, what a constructor threw; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`.
+ * All reject the promise
  */
 export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
   return rejecting(() => {
@@ -154,10 +211,22 @@ export function vnetCreate(parent: Vnet, name: string): Promise<Vnet> {
 }
 
 /**
- * Destroys a vnet: what it borrowed goes home first, what it owns is destroyed. FreeBSD's `vnet_destroy`.
+ * Destroys a vnet: what it borrowed goes home first, what it owns is destroyed, wherever it is. vnet(9), FreeBSD's
+ * `vnet_destroy`.
  *
+ * @example
+ * ```ts
+ * import { boot, vnetCreate, vnetDestroy } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * const red = await vnetCreate(kernel.vnet0, "red");
+ * await vnetDestroy(red);
+ * console.log(red.state); // gone
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_VNET_ORDER` for vnet0 and while it has children, `SOFTC_VNET_STATE`, `SOFTC_VNET_ARGUMENT`,
- * `SOFTC_IF_WEDGED`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
+ * `SOFTC_IF_WEDGED` (the vnet is gone all the same); `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`.
+ * All reject the promise
  */
 export function vnetDestroy(v: Vnet): Promise<void> {
   return rejecting(() => {
@@ -168,8 +237,22 @@ export function vnetDestroy(v: Vnet): Promise<void> {
 
 /**
  * Opens an async section: it keeps what it found alive across awaits, and is named when a grace period waits
- * for it. One of 64; close it soon: one older than 1000 ms keeps `ifVmove` from starting.
+ * for it: `opener`, of which 48 bytes are kept. One of 64; close it soon: one older than 1000 ms keeps `ifVmove` from
+ * starting.
  *
+ * @example
+ * ```ts
+ * import { boot, epochOpen } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * const section = epochOpen(kernel, "report");
+ * try {
+ *   await Promise.resolve(); // what was found is not freed meanwhile
+ * } finally {
+ *   section.close();
+ * }
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_FULL`, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
  */
 export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
@@ -181,7 +264,18 @@ export function epochOpen(kernel: Kernel, opener: string): AsyncSection {
 
 /**
  * Runs `fn` on CPU 0 outside every section, after a grace period that begins after this call: epoch(9)'s `epoch_call`.
+ * May be called inside a section or hook. What `fn` returns is not awaited; a throw is a fault, told to `onFault`. It
+ * never runs when the kernel goes down first.
  *
+ * @example
+ * ```ts
+ * import { boot, epochCall, epochDrain } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * kernel.section(() => epochCall(kernel, () => console.log("every section before has ended")));
+ * await epochDrain(kernel);
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_ARGUMENT`, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
  */
 export function epochCall(kernel: Kernel, fn: () => void): void {
@@ -199,7 +293,18 @@ export function epochCall(kernel: Kernel, fn: () => void): void {
 /**
  * Resolves when every callback queued before has run, on every CPU: epoch(9)'s `epoch_drain_callbacks`.
  *
- * @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`
+ * @example
+ * ```ts
+ * import { boot, epochCall, epochDrain } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * epochCall(kernel, () => {});
+ * await epochDrain(kernel);
+ * console.log(kernel.pendingCallbacks); // 0
+ * await kernel.shutdown();
+ * ```
+ * @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_ARGUMENT`, `SOFTC_BOOT_DOWN`. All
+ * reject the promise
  */
 export function epochDrain(kernel: Kernel): Promise<void> {
   return rejecting(() => {
@@ -210,8 +315,26 @@ export function epochDrain(kernel: Kernel): Promise<void> {
 
 /**
  * Begins up to `n` packets (at most 256) of `len` bytes to send, in a section. Fewer when mbufs run out; never throws for that.
- * The batch is the caller's until `ifOutput` takes it or `freeAll` drops it.
+ * The batch is the caller's until `ifOutput` takes it or `freeAll` drops it. The bytes are what the mbuf held last:
+ * write all of them. mbuf(9)'s `m_gethdr`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifOutput, ifunit, mAlloc } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [i] = await ifCloneCreate(kernel.vnet0, "null");
+ * await i.up();
+ * kernel.vnet0.section((s) => {
+ *   const p = ifunit(s, i.name);
+ *   if (p === undefined) return;
+ *   const b = mAlloc(s, 2, 60);
+ *   for (let n = 0; n < b.length; n++) b.bytes(n).fill(0);
+ *   console.log(ifOutput(s, p, b)); // 2
+ * });
+ * await kernel.shutdown();
+ * ```
  * @throws {SoftcError} `SOFTC_MBUF_RANGE` unless `len` is 0 to 1984 bytes, `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function mAlloc(s: Section, n: number, len: number): Batch {
@@ -226,13 +349,17 @@ export function mAlloc(s: Section, n: number, len: number): Batch {
   return b;
 }
 
-/** A packet generator that runs. */
+/** A packet generator that runs, until it is stopped: one that sent its `count` only waits. */
 export interface Pktgen {
-  /** Stops every sender; resolves with what each CPU did. @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
+  /**
+   * Stops every sender; resolves with what each CPU did, in the order of `cpus`. A second time with zeros.
+   *
+   * @throws {SoftcError} `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`. Both reject the promise
+   */
   stop(): Promise<readonly StreamCounts[]>;
 }
 
-/** What a generator sends. */
+/** What a generator sends. It sleeps while its interface is down or away. */
 export interface PktgenOptions {
   /** The vnet that sends; the interface is looked up in it for every batch. */
   readonly vnet: Vnet;
@@ -244,9 +371,9 @@ export interface PktgenOptions {
   readonly batch?: number;
   /** The frame, from its Ethernet header on: 14 to 1984 bytes. */
   readonly frame: Uint8Array;
-  /** Packets per CPU; endless unless told. */
+  /** Packets per CPU, from 1 on; endless unless told. */
   readonly count?: number;
-  /** Packets per second and CPU; as many as go unless told. */
+  /** Packets per second and CPU, above 0, kept over 10 ms at most; as many as go unless told. */
   readonly rate?: number;
 }
 
@@ -260,7 +387,25 @@ const GENERATE: Names<PktgenOptions> = {
   rate: true,
 };
 
-/** Starts senders, at full rate unless told. @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`; all reject the promise */
+/**
+ * Starts senders, at full rate unless told; resolves when every CPU has begun. Linux's pktgen.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, pktgen } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [ifnet] = await ifCloneCreate(kernel.vnet0, "null");
+ * await ifnet.up();
+ * const run = await pktgen({ vnet: kernel.vnet0, ifnet, frame: new Uint8Array(60), count: 1000 });
+ * const [cpu0] = await run.stop();
+ * console.log(cpu0); // { sent: ..., accepted: ... }
+ * await kernel.shutdown();
+ * ```
+ * @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`.
+ * All reject the promise
+ */
 export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   const k = kernelOf(o.vnet);
   const { e } = own(o.ifnet, "send through");
@@ -315,7 +460,21 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   };
 }
 
-/** Takes and throws away every valid IP packet that comes to a vnet (RFC 863), on the CPU where it came in. @throws {SoftcError} `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN` */
+/**
+ * Takes and throws away every valid IP packet that comes to a vnet, on the CPU where it came in: RFC 863 for every
+ * port and protocol. They count as delivered.
+ *
+ * @example
+ * ```ts
+ * import { boot, discard } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * const service = discard(kernel.vnet0);
+ * service.close();
+ * await kernel.shutdown();
+ * ```
+ * @throws {SoftcError} `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`
+ */
 export function discard(v: Vnet): Service {
   return startDiscard(kernelOf(v).arena, ownVnet(v));
 }

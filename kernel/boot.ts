@@ -12,7 +12,8 @@ import { KernelObject } from "./kernel_object.ts";
 import { arenaConfig, type BootOptions } from "./options.ts";
 
 /**
- * Boots a kernel.
+ * Boots a kernel: CPU 0 is the calling thread, every other CPU a worker. Resolves when all of them run; when one does
+ * not start, those that did are stopped. The arena is `SharedArrayBuffer` memory.
  *
  * @example
  * ```ts
@@ -25,7 +26,9 @@ import { arenaConfig, type BootOptions } from "./options.ts";
  * console.log(String(lo));
  * await kernel.shutdown();
  * ```
- * @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` for an option or an aborted signal, `SOFTC_OPTION_UNKNOWN`, `SOFTC_BOOT_CPU` when a CPU's worker does not start
+ * @throws {SoftcError} `SOFTC_BOOT_ARGUMENT` for an option, an aborted signal, or tables that do not fit into the arena;
+ * `SOFTC_OPTION_UNKNOWN`, `SOFTC_BOOT_CPU` when a CPU's worker does not start; a RangeError when there is no memory for
+ * the arena. All reject the promise
  */
 export async function boot(o: BootOptions = {}): Promise<Kernel> {
   const config = arenaConfig(o);

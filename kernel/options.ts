@@ -5,27 +5,27 @@ import { MAGAZINE } from "../core/memory/arena.ts";
 import { checkNames, type Names } from "../core/options.ts";
 import { MAX_IFNETS } from "../core/net/handle.ts";
 
-/** How a kernel is booted. */
+/** How a kernel is booted. `onFault` and `onLog` are called on CPU 0, sync, maybe inside a hook or section: they may not throw, and begin no structural operation in that turn. */
 export interface BootOptions {
   /** CPUs: threads of the kernel, 1 to 16; 1 unless told. CPU 0 is the calling thread, the others are workers. */
   readonly cpus?: number;
-  /** Bytes of the arena, 1 MiB to 2 GiB; 64 MiB unless told. Half of it is packet buffers. */
+  /** Bytes of the arena, 1 MiB to 2 GiB, all of it taken at boot; 64 MiB unless told. Above 512 MiB tell `mbufs` too. */
   readonly arena?: number;
-  /** Slots for interfaces, from 2 on; one per 8 KiB of arena, but 64 to 8192, unless told. */
+  /** Slots for interfaces, 2 to 65,536, the first of which is nobody's; one per 8 KiB of arena, but 64 to 8192, unless told. */
   readonly ifnets?: number;
   /** Number of packet buffers, 64 to 131,072, rounded down to a multiple of 64; one per 4 KiB of arena, half of it, unless told. */
   readonly mbufs?: number;
-  /** The sanitizer: touching freed memory throws and names who freed it. Slower. */
+  /** The sanitizer: touching freed memory throws (`SOFTC_ARENA_FREED`) and names who freed it. Slower; off unless told. */
   readonly debug?: boolean;
-  /** `"virtual"`: time moves only by `kernel.advance(ms)`. */
+  /** `"virtual"`: time moves only by `kernel.advance(ms)`; `"real"` unless told. */
   readonly clock?: "real" | "virtual";
-  /** Milliseconds that a driver's hook may take before its interface is wedged; 5000 unless told. */
+  /** Milliseconds that a driver's hook may take, 1 to 2^31; 5000 unless told. One that takes longer fails with `SOFTC_DRIVER_STALLED`; on the way in or out its interface is wedged. */
   readonly hookDeadline?: number;
-  /** Aborting it shuts the kernel down. */
+  /** Aborting it shuts the kernel down, as `shutdown()` does. One that is aborted already is refused. */
   readonly signal?: AbortSignal;
-  /** Told of every fault: a hook that threw, an instance taken down. */
+  /** Told of every fault: a hook or callback that threw (`SOFTC_DRIVER_THREW`), a driver host or a CPU (`SOFTC_BOOT_CPU`) that was lost. */
   onFault?(e: SoftcError): void;
-  /** Told of every line that a driver logs. */
+  /** Told of every line that a driver logs; nobody is unless told. */
   onLog?(line: string): void;
 }
 

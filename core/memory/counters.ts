@@ -13,7 +13,7 @@ export const BORN = { stack: 0, rx: 1, copy: 2, split: 3 } as const;
 /** How a packet's life ends well. */
 export const ENDED = { delivered: 4, wire: 5, merged: 6 } as const;
 
-/** Why a packet was dropped: the closed list. Each is a counter of the ledger and a section of the docs. */
+/** Why a packet was dropped: the closed list, with the number of each in shared memory. Each is a counter of the ledger and a section of the docs. */
 export const DROP = {
   down: 8,
   detached: 9,
@@ -88,7 +88,11 @@ export const IFC = {
   oerrors: 7,
 } as const satisfies Record<IfCounter, number>;
 const IF_NAMES = Object.entries(IFC);
-/** Name of an interface counter. */
+/**
+ * Name of an interface counter, as if_data of ifnet(9) has it: packets and bytes of whole frames that came in
+ * (`i`) or that the driver took (`o`), and packets dropped at the interface (`qdrops`; the ledger has the reasons).
+ * `ierrors` and `oerrors` stay 0: what a driver drops has a reason, and what it counts is in its own counters.
+ */
 export type IfCounter =
   | "ipackets"
   | "ibytes"
@@ -98,7 +102,7 @@ export type IfCounter =
   | "oqdrops"
   | "ierrors"
   | "oerrors";
-/** An interface's counters, added up over CPUs. Packets and bytes. */
+/** An interface's counters, added up over CPUs: packets and bytes, exact to 2^53. */
 export type IfCounters = Readonly<Record<IfCounter, number>>;
 
 /** This CPU's own counters. */

@@ -14,19 +14,32 @@ import { livesOf } from "../memory/mbuf.ts";
 import type { IfEntry, Interfaces } from "./interfaces.ts";
 import { STATE } from "./state.ts";
 
-/** One holder. */
+/** One holder, for people: `what: holder for AGE ms; fix`. */
 export interface Blame {
-  /** What is held: "reference", "grace period", "async section", "epoch callbacks", "packets", or "waiting for". */
+  /** What is held: "reference" (of a kernel "reference to if#INDEX"), "grace period", "async section", "epoch callbacks", "packets", or "waiting for". */
   readonly what: string;
   /** Who holds it, by name. */
   readonly holder: string;
-  /** Milliseconds since it was taken, where known. */
+  /** Milliseconds of the kernel's clock since it was taken, where known. */
   readonly age?: number;
   /** What to do. */
   readonly fix: string;
 }
 
-/** Holders as a printed tree, one line each. */
+/**
+ * Holders as a printed tree: the title, then one line each.
+ *
+ * @example
+ * ```ts
+ * import { blameTree, boot, ifCloneCreate } from "@softc/softc";
+ *
+ * const kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * console.log(blameTree(lo.name, lo.why())); // lo0: nothing holds it
+ * await kernel.shutdown();
+ * ```
+ */
 export function blameTree(title: string, blame: readonly Blame[]): string {
   if (blame.length === 0) return `${title}: nothing holds it`;
   const lines = blame.map((b, i) => {

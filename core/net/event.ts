@@ -9,7 +9,7 @@
  */
 import type { Handle } from "./handle.ts";
 
-/** What happened. */
+/** What happened. `module`: loaded; `device`: plugged in, or a driver has it; `fault`: a hook or callback threw, or a driver host was lost. */
 export type EventType =
   | "arrival"
   | "departure"
@@ -36,13 +36,16 @@ export interface KernelEvent {
   readonly type: EventType;
   /** Milliseconds of the kernel's clock. */
   readonly at: number;
-  /** Name of the vnet it happened in. */
+  /** Name of the vnet it happened in: of an interface from its arrival to its departure. */
   readonly vnet?: string;
-  /** Name of the interface, module or vnet. */
+  /** Name of the interface, module, vnet or device; what threw, for a fault of none of them. */
   readonly name: string;
   /** The interface, where one is meant. */
   readonly handle?: Handle;
-  /** What else there is to say: a link state, an old name, an error. */
+  /**
+   * What else there is to say, for people: the state of a `link`, "was OLD" of a `rename`, the names of what a
+   * `change` set, the URL of a `module`, the message of a `fault` or `wedged`.
+   */
   readonly detail?: string;
 }
 
@@ -50,15 +53,18 @@ export interface KernelEvent {
 export interface Snapshot {
   /** Tells it from an event. */
   readonly type: "snapshot";
-  /** The last event that the snapshot includes. */
+  /** Number of the last event that the snapshot includes. */
   readonly seq: number;
-  /** Everything, as plain data. */
+  /** The whole kernel, as plain data: `cpus`, and `vnets`, `ifnets`, `modules` and `devices` as their `toJSON` gives them. */
   readonly state: object;
 }
 
-/** A snapshot, then events. Closing it (or leaving the loop) ends it. */
+/**
+ * A snapshot, then events, on CPU 0. Closing it (or leaving the loop), or the kernel's shutdown, ends it. A reader
+ * that has 1024 events waiting loses them, and reads a new snapshot instead.
+ */
 export interface Subscription extends AsyncIterableIterator<Snapshot | KernelEvent> {
-  /** Ends the subscription. */
+  /** Ends the subscription: what waits in it can still be read. Idempotent. */
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 /** Interface flags, types and link states: FreeBSD's numbers where it has one. @module */
 
-/** Interface flags. */
+/** Interface flags, bits: IFF_* of FreeBSD's net/if.h (MULTICAST is another bit in Linux). */
 export const IFF = {
   UP: 0x1,
   BROADCAST: 0x2,
@@ -10,17 +10,17 @@ export const IFF = {
   MULTICAST: 0x8000,
 } as const;
 
-/** Interface types: IANA ifType. */
+/** Interface types: numbers of IANA's ifType, as IFT_* of FreeBSD's net/if_types.h. */
 export const IFT = { ether: 6, loop: 24 } as const;
 /** Name of an interface type. */
 export type IfType = keyof typeof IFT;
 
-/** What an interface can do for the stack: complete partial checksums of what it sends. */
+/** What an interface can do for the stack, as IFCAP_* of ifnet(9): "txcsum" completes partial checksums of what it sends. */
 export type IfCap = "txcsum";
 /** Bits of capabilities. */
 export const IFCAP: Readonly<Record<IfCap, number>> = { txcsum: 0x2 };
 
-/** Link states. */
+/** Link states: LINK_STATE_* of FreeBSD's net/if.h. */
 export const LINK_STATE = { unknown: 0, down: 1, up: 2 } as const;
 /** Name of a link state. */
 export type LinkState = keyof typeof LINK_STATE;

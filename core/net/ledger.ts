@@ -14,25 +14,25 @@ import { type Arena, CPU } from "../memory/arena.ts";
 import { BORN, DROP, type DropReason, ENDED, sumCpus, WORK } from "../memory/counters.ts";
 import { scanLives } from "../memory/mbuf.ts";
 
-/** The books of a kernel at one moment with every CPU stopped. Numbers of packets. */
+/** The books of a kernel since boot, at one moment with every CPU stopped. Numbers of packets; `sent = delivered + dropped + live + unaccounted`. */
 export interface Ledger {
-  /** Lives begun, by how. */
+  /** Lives begun, by how: sent by the stack or its users, received by a driver, copied, split off another. */
   readonly born: Readonly<Record<"stack" | "rx" | "copy" | "split", number>>;
-  /** Lives that ended well, by how. */
+  /** Lives that ended well, by how: taken by who it was for, sent by a driver, joined to another. */
   readonly ended: Readonly<Record<"delivered" | "wire" | "merged", number>>;
-  /** By reason; reasons that did not occur are left out. */
+  /** Lives that ended badly, by reason; reasons that did not occur are left out. */
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
-  /** Lives begun. */
+  /** Lives begun, all together. */
   readonly sent: number;
-  /** Lives that ended well: delivered, on a wire or merged. */
+  /** Lives that ended well, all together. */
   readonly delivered: number;
   /** Lives under way, by owner. */
   readonly live: readonly { readonly owner: string; readonly lives: number }[];
   /** Lives that the counters and the scan disagree about. 0, or something is wrong. */
   readonly unaccounted: number;
-  /** Packets handled, by CPU. */
+  /** Packets that each CPU took in or transmitted, by CPU: one that crosses two interfaces counts again. */
   readonly perCpu: readonly number[];
-  /** Packets that could not begin because no mbuf was free. */
+  /** Packets that did not begin because no mbuf was free: in no other number. */
   readonly nobufs: number;
 }
 

@@ -45,11 +45,11 @@ interface Stream {
 const GIFT = 1;
 const SAVED = 10;
 
-/** What a CPU's part of a generator did. */
+/** What one CPU's part of a generator did, from its start to its stop. */
 export interface StreamCounts {
-  /** Packets born. */
+  /** Packets made and given to the interface. */
   readonly sent: number;
-  /** Packets that the interface accepted. */
+  /** Those that the interface accepted; the rest was dropped there, and counted by reason. */
   readonly accepted: number;
 }
 

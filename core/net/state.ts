@@ -26,7 +26,7 @@ export const STATE = {
 /** A state of an interface. */
 export type IfState = keyof typeof STATE;
 
-/** What happens to an interface. */
+/** What happens to an interface: a column of {@linkcode TRANSITIONS}. */
 export type IfEvent =
   | "allocate"
   | "attach"

@@ -47,13 +47,13 @@ const REASONS: ReadonlyMap<number, DropReason> = new Map(
 /** Which way a packet went through the interface. */
 export type Direction = "in" | "out";
 
-/** One packet that a tap saw. */
+/** One packet that a tap saw: the frame from its Ethernet header on, as it is on the wire (checksums completed). */
 export interface TapPacket {
-  /** Its first bytes, a copy. */
+  /** Its first `snap` bytes, a copy: the listener's to keep. */
   readonly bytes: Uint8Array;
-  /** Its length on the interface. */
+  /** Its length on the interface, bytes: more than `bytes` when that is cut off. */
   readonly length: number;
-  /** In, or out. */
+  /** Received, or sent. */
   readonly direction: Direction;
   /** Why the interface dropped it, if it did. */
   readonly dropped?: DropReason;
@@ -63,19 +63,27 @@ export interface TapPacket {
 
 /** Options of a tap. */
 export interface TapOptions {
-  /** Called on CPU 0 with each packet. */
+  /**
+   * Called with each packet on CPU 0, outside every section and hook, some time after the packet. In order for each
+   * CPU that handled packets, not between them. What it returns is not awaited; a throw is a fault, told to `onFault`.
+   */
   readonly onPacket: (packet: TapPacket) => void;
-  /** Bytes kept of each packet; 1984 unless told. */
+  /** Bytes kept of each packet, from 1 on; 1984, all of it, unless told. A checksum that a driver completes is shown completed only in a whole packet. */
   readonly snap?: number;
   /** Sees what the interface drops too, with the reason; what it saw before it sees again. False unless told. */
   readonly drops?: boolean;
 }
 
-/** A listener on an interface. */
+/** A listener on an interface. When that leaves its vnet it hears no more; its memory is its own until `close`, or shutdown. */
 export interface Tap {
-  /** Copies that found no room or no mbuf. */
+  /** Packets that it did not see: its ring of 512 for each CPU was full, or no mbuf was free. */
   readonly missed: number;
-  /** Ends it; what was copied before is still delivered. Resolves when its memory is free. */
+  /**
+   * Ends it; what was copied before is still delivered. Resolves after a grace period, when its memory is free.
+   * Idempotent: every call gets the same promise.
+   *
+   * @throws {SoftcError} `SOFTC_BOOT_DOWN`, `SOFTC_BOOT_CPU` when the kernel ends meanwhile. Both reject the promise
+   */
   close(): Promise<void>;
 }
 
