@@ -393,14 +393,15 @@ const GENERATE: Names<PktgenOptions> = {
  * @example
  * ```ts
  * import { boot, ifCloneCreate, pktgen } from "@softc/softc";
+ * import { eventually } from "@softc/softc/testing";
  *
  * const kernel = await boot();
  * await kernel.modules.load("softc:null");
  * const [ifnet] = await ifCloneCreate(kernel.vnet0, "null");
  * await ifnet.up();
  * const run = await pktgen({ vnet: kernel.vnet0, ifnet, frame: new Uint8Array(60), count: 1000 });
- * const [cpu0] = await run.stop();
- * console.log(cpu0); // { sent: ..., accepted: ... }
+ * await eventually("all are sent", () => ifnet.counters.opackets === 1000);
+ * console.log(await run.stop()); // [{ sent: 1000, accepted: 1000 }]
  * await kernel.shutdown();
  * ```
  * @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_DEV_CPU`, `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`.
@@ -469,8 +470,8 @@ export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
  * import { boot, discard } from "@softc/softc";
  *
  * const kernel = await boot();
- * const service = discard(kernel.vnet0);
- * service.close();
+ * const service = discard(kernel.vnet0); // what comes to vnet0 is taken from here on
+ * service.close(); // to here
  * await kernel.shutdown();
  * ```
  * @throws {SoftcError} `SOFTC_VNET_ARGUMENT`, `SOFTC_BOOT_DOWN`

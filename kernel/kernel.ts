@@ -17,15 +17,16 @@ import type { HostOptions } from "./host.ts";
 /** The modules of a kernel: kldload(8), kldunload(8) and kldstat(8). */
 export interface Modules {
   /**
-   * Loads a module on every CPU: a URL, a path of the application, or a package name. The built-in drivers are
-   * modules too (`softc:loopback`, `softc:null`, `softc:epair`, `softc:pcap`). With `host`, its code runs in a
+   * Loads a module on every CPU: a URL, a path (from the working directory), or a package name. The built-in drivers are
+   * modules too: `softc:loopback`, `null`, `epair`, `pcap`, `virtio`, `usb`, `tap`, `link`. With `host`, its code runs in a
    * worker of its own that has nothing of the kernel's: unloading it really ends it, and its faults are contained.
    *
    * With `replace`, a reload: the new code is imported first, and a file that does not load leaves all as it was;
    * then the old module is drained and goes, and the new one has its place. Its interfaces go with it: make them
    * again with `hints`. Files that the module imports are read anew only in a host.
    *
-   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_ARGUMENT` for what is no URL or string, `SOFTC_OPTION_UNKNOWN`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`;
+   * @throws {SoftcError} `SOFTC_MODULE_LOAD`, `SOFTC_MODULE_ARGUMENT` for what is no URL or string, `SOFTC_OPTION_UNKNOWN`, `SOFTC_MODULE_EXISTS`, `SOFTC_MODULE_DEPENDS`, `SOFTC_DRIVER_SHAPE`, `SOFTC_DRIVER_API`,
+   * `SOFTC_DRIVER_STALLED` when its `load` hook does not settle;
    * with `replace` what `unload` throws; with `host` `SOFTC_HOST_ARGUMENT`, `SOFTC_HOST_PERMISSIONS`, `SOFTC_HOST_STALLED`
    * when it is not up within 15,000 ms, `SOFTC_HOST_PROTOCOL`; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
    */

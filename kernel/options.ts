@@ -23,7 +23,7 @@ export interface BootOptions {
   readonly hookDeadline?: number;
   /** Aborting it shuts the kernel down, as `shutdown()` does. One that is aborted already is refused. */
   readonly signal?: AbortSignal;
-  /** Told of every fault: a hook or callback that threw (`SOFTC_DRIVER_THREW`), a driver host or a CPU (`SOFTC_BOOT_CPU`) that was lost. */
+  /** Told of every fault: a hook or callback that threw (`SOFTC_DRIVER_THREW`), a driver host that was lost (`SOFTC_HOST_*`) or left something (`SOFTC_ARENA_LEAK`), a CPU that died (`SOFTC_BOOT_CPU`). */
   onFault?(e: SoftcError): void;
   /** Told of every line that a driver logs; nobody is unless told. */
   onLog?(line: string): void;

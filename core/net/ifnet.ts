@@ -146,6 +146,24 @@ export interface Ifnet {
   /**
    * Listens to every packet, as bpf(4) does, until the tap is closed or the interface leaves its vnet.
    *
+   * @example
+   * ```ts
+   * import { boot, ifCloneCreate, ifOutput, ifunit, mAlloc } from "@softc/softc";
+   *
+   * const kernel = await boot();
+   * await kernel.modules.load("softc:null");
+   * const [i] = await ifCloneCreate(kernel.vnet0, "null");
+   * await i.up();
+   * const tap = i.tap({ snap: 14, onPacket: (p) => console.log(p.direction, p.length) }); // out 60
+   * kernel.vnet0.section((s) => {
+   *   const p = ifunit(s, i.name);
+   *   const b = mAlloc(s, 1, 60);
+   *   b.bytes(0).fill(0);
+   *   if (p !== undefined) ifOutput(s, p, b);
+   * });
+   * await tap.close(); // what was copied before is told first
+   * await kernel.shutdown();
+   * ```
    * @throws {SoftcError} `SOFTC_IF_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_IF_GONE`, `SOFTC_ARENA_FULL`
    */
   tap(o: TapOptions): Tap;

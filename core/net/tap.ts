@@ -55,7 +55,7 @@ export interface TapPacket {
   readonly length: number;
   /** Received, or sent. */
   readonly direction: Direction;
-  /** Why the interface dropped it, if it did. */
+  /** Why the interface, or a protocol that had it from there, dropped it: only with `drops`. */
   readonly dropped?: DropReason;
   /** The CPU that handled it. */
   readonly cpu: number;
@@ -70,7 +70,7 @@ export interface TapOptions {
   readonly onPacket: (packet: TapPacket) => void;
   /** Bytes kept of each packet, from 1 on; 1984, all of it, unless told. A checksum that a driver completes is shown completed only in a whole packet. */
   readonly snap?: number;
-  /** Sees what the interface drops too, with the reason; what it saw before it sees again. False unless told. */
+  /** Sees drops too, with the reason: a packet that it saw before it sees again. False unless told. */
   readonly drops?: boolean;
 }
 
