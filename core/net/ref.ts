@@ -87,6 +87,17 @@ export function ifTryRef(s: Section, p: Ifp, tag: string): IfRef | undefined {
  * A reference to the interface in slot `index`, if it is attached in the section's vnet: as {@linkcode ifTryRef}.
  * FreeBSD's `ifnet_byindex_ref`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifnetByIndexRef, ifRele } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * const ref = kernel.vnet0.section((s) => ifnetByIndexRef(s, nul.index, "statistics"));
+ * if (ref !== undefined) ifRele(ref);
+ * console.log(ref?.tag); // statistics
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function ifnetByIndexRef(s: Section, index: number, tag = "ifnetByIndexRef"): IfRef | undefined {

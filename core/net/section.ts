@@ -70,6 +70,13 @@ function slot(net: Net, index: number): number {
  * to send through. For sections of CPU 0, which frees slots between its sections: what it sees stays. Another CPU
  * looks up what is attached. FreeBSD's `ifnet_byindex`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifnetByIndex } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * console.log(kernel.vnet0.section((s) => ifnetByIndex(s, 1))); // undefined: nothing was made yet
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
@@ -86,6 +93,15 @@ export function ifnetByIndex(s: Section, index: number): Ifp | undefined {
 /**
  * The interface in slot `index` if it is attached in the section's vnet: one atomic load and two compares.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifnetByIndexAttached } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * console.log(kernel.vnet0.section((s) => ifnetByIndexAttached(s, nul.index) === nul.index)); // true
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function ifnetByIndexAttached(s: Section, index: number): AttachedIfp | undefined {
@@ -128,6 +144,15 @@ export function ifnetByHandle(s: Section, h: Handle): AttachedIfp | undefined {
  * The attached interface of that name in the section's vnet. Names are CPU 0's: undefined on every other CPU.
  * FreeBSD's `ifunit`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifunit } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * console.log(kernel.vnet0.section((s) => ifunit(s, "null0") === nul.index)); // true
+ * ```
  * @throws {SoftcError} `SOFTC_EPOCH_OUTSIDE` when the section is closed
  */
 export function ifunit(s: Section, name: string): AttachedIfp | undefined {

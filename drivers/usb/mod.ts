@@ -1,6 +1,17 @@
 /**
  * usb: a driver for CDC-NCM and CDC-ECM network adapters, with an in-process controller and adapter.
  *
+ * @example
+ * ```ts
+ * import { boot } from "@softc/softc";
+ * import { SoftNic, SoftPort, usbId } from "@softc/softc/drivers/usb";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:usb");
+ * const port = new SoftPort(new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, 9) }));
+ * const device = await kernel.devices.plug(await usbId(port, "1-1"), { resource: port });
+ * console.log(device.ifnets[0]?.name); // ue0
+ * ```
  * @module
  */
 import { defineModule, type ModuleDef } from "../../core/device/mod.ts";

@@ -69,7 +69,7 @@ export function readBlock(
   return r;
 }
 
-/** What a device says of the blocks that it takes (GET_NTB_PARAMETERS), with what is nonsense made harmless. */
+/** What a device says of the blocks that it gives and takes (GET_NTB_PARAMETERS: NCM 1.0, 6.2.1), with what is nonsense made harmless. */
 export interface BlockLimits {
   /** Bytes of a block from the device at most, 2048 or more. */
   readonly inSize: number;
@@ -85,7 +85,7 @@ export interface BlockLimits {
   readonly frames: number;
 }
 
-/** Reads the 28 bytes of NTB parameters (CDC NCM 1.0, 6.2.1), blocks of at most `most` bytes; undefined when they are none. */
+/** Reads the 28 bytes of NTB parameters (CDC NCM 1.0, 6.2.1), blocks of at most `most` bytes; undefined when they are none, without 16-bit blocks, or with blocks under 2048 bytes. */
 export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefined {
   if (b.length < 28 || u16(b, 0) < 28 || (u16(b, 2) & 1) === 0) return undefined;
   const power = (n: number, least: number): number =>
@@ -104,7 +104,22 @@ export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefine
   };
 }
 
-/** Builds NTB-16 blocks (CDC NCM 1.0, 3): header, frames, then one table. */
+/**
+ * Builds NTB-16 blocks (CDC NCM 1.0, 3): header, frames, then one table. The caller copies each frame to where `place` says.
+ *
+ * @example
+ * ```ts
+ * import { BlockWriter, readBlock } from "@softc/softc/drivers/usb";
+ *
+ * const block = new Uint8Array(2048);
+ * const limits = { inSize: 2048, outSize: 2048, divisor: 4, remainder: 0, alignment: 4, frames: 32 };
+ * const writer = new BlockWriter(limits);
+ * block.set(new Uint8Array(60).fill(1), writer.place(60));
+ * const bytes = writer.finish(block);
+ * const { frames } = readBlock(block, bytes, 1984, (at, len) => console.log(at, len)); // 14 60
+ * console.log(bytes, frames); // 92 1
+ * ```
+ */
 export class BlockWriter {
   /** Frames in the block. */
   frames = 0;
@@ -117,7 +132,7 @@ export class BlockWriter {
     this.#pairs = new Int32Array(2 * limits.frames);
   }
 
-  /** Starts a new block. */
+  /** Starts a new block: forgets the frames, keeps the sequence number. */
   reset(): void {
     this.frames = 0;
     this.#end = NTH_BYTES;
@@ -138,7 +153,7 @@ export class BlockWriter {
     return at;
   }
 
-  /** Writes header and table into `b`, where the frames lie; how many bytes the block has. */
+  /** Writes header and table into `b`, `outSize` bytes or more, where the frames lie; how many bytes the block has. */
   finish(b: Uint8Array): number {
     const table = align(this.#end, this.limits.alignment);
     b.fill(0, this.#end, table);

@@ -1,6 +1,16 @@
 /**
  * virtio: a network driver for virtio 1.x devices, and a strict software device for it to drive.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:virtio");
+ * const [host] = await ifCloneCreate(kernel.vnet0, "vhost");
+ * const device = await kernel.devices.plug({ bus: "virtio", device: 1, address: "0" }, { parent: host });
+ * console.log(device.ifnets[0]?.name); // vtnet0
+ * ```
  * @module
  */
 import { defineModule, type ModuleDef } from "../../core/device/mod.ts";

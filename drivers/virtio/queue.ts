@@ -18,13 +18,13 @@ import { DESC } from "./spec.ts";
 
 const NONE = -1;
 
-/** What {@linkcode Virtqueue} negotiated. */
+/** What was negotiated for a {@linkcode Virtqueue}. */
 export interface QueueOptions {
-  /** EVENT_IDX was negotiated. */
+  /** EVENT_IDX was negotiated: virtio 1.3, 2.7.7 and 2.7.10. */
   readonly eventIdx: boolean;
 }
 
-/** One part of a chain. */
+/** One part of a chain: virtio 1.3, 2.7.5. */
 export interface Segment {
   /** Byte address in the queue's `dma`. */
   readonly at: number;
@@ -34,7 +34,7 @@ export interface Segment {
   readonly write: boolean;
 }
 
-/** The driver's side of a queue. */
+/** The driver's side of a split virtqueue. Cookies are the caller's names of buffers; each comes back once, by `take` or `drain`. */
 export class Virtqueue {
   /** Descriptors that are free. */
   free: number;
@@ -70,12 +70,12 @@ export class Virtqueue {
     this.#writable = new Int32Array(n);
   }
 
-  /** Chains that the device has. */
+  /** Chains that were added and not taken back. */
   get outstanding(): number {
     return (this.#avail - this.#seen) & 0xffff;
   }
 
-  /** Adds a buffer of one part; false when no descriptor is free. `len` in bytes, `cookie` 0 or more. Not seen by the device until `publish`. */
+  /** Adds a buffer of one part; false when no descriptor is free. `at` and `len` in bytes; `write`: the device writes it; `cookie` 0 or more. Not seen by the device until `publish`. */
   add(at: number, len: number, write: boolean, cookie: number): boolean {
     if (this.free === 0) return false;
     const head = this.#freeHead;
