@@ -19,7 +19,7 @@ export interface PlugOptions {
   readonly vnet?: Vnet;
   /** The interface whose driver is the other side of the device (a software device): it goes when that goes. One device at a time. */
   readonly parent?: Ifnet;
-  /** A live object behind the device (a transport, a port of a controller); its driver then runs on CPU 0. */
+  /** A live object behind the device (a transport, a port of a controller); its driver then runs on CPU 0. `unplugged` is called first of all when the device is pulled out: CPU 0, sync; a throw is a fault. */
   readonly resource?: { unplugged?(): void };
   /** Options for the driver. */
   readonly options?: unknown;
@@ -29,9 +29,9 @@ export interface PlugOptions {
 
 const NAMES: Names<PlugOptions> = { vnet: true, parent: true, resource: true, options: true, cpu: true };
 
-/** A device that is plugged in. */
+/** A device that is plugged in, or was: names and never holds, as an Ifnet does. */
 export interface PluggedDevice {
-  /** What it says it is. */
+  /** What it says it is: a frozen copy. */
   readonly id: DeviceId;
   /** Bus and address: "virtio:vhost0". */
   readonly name: string;
@@ -39,13 +39,13 @@ export interface PluggedDevice {
   readonly state: DeviceState;
   /** Name of the driver that has it. */
   readonly driver: string | undefined;
-  /** Its interfaces. */
+  /** Its interfaces that are not freed. */
   readonly ifnets: readonly Ifnet[];
   /** Plain data. */
   toJSON(): object;
 }
 
-/** The devices of a kernel. */
+/** The devices of a kernel, as newbus (device(9), driver(9)) has them. What is refused rejects the promise; `explain` throws. */
 export interface Devices {
   /**
    * Plugs a device in: every loaded driver is asked, the best is attached. Resolves when that is done, or
@@ -55,7 +55,7 @@ export interface Devices {
    * fails is no error here: `explain` tells of it
    */
   plug(id: DeviceId, o?: PlugOptions): Promise<PluggedDevice>;
-  /** Pulls it out, at any moment. Nobody can refuse. Resolves when nothing of it is left. @throws {SoftcError} `SOFTC_IF_WEDGED`, `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
+  /** Pulls it out, at any moment. Nobody can refuse. Resolves when nothing of it is left. Idempotent. @throws {SoftcError} `SOFTC_IF_WEDGED`, `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   unplug(d: PluggedDevice): Promise<void>;
   /**
    * Takes its driver off it.
@@ -64,11 +64,11 @@ export interface Devices {
    * `SOFTC_IF_WEDGED`, `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN`
    */
   detach(d: PluggedDevice): Promise<void>;
-  /** Looks for a driver again. @throws {SoftcError} `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
+  /** Looks for a driver again; does nothing when it has one. @throws {SoftcError} `SOFTC_DEV_GONE` for what is no device; `SOFTC_DEV_REENTRANT` inside a section or hook, `SOFTC_BOOT_DOWN` */
   attach(d: PluggedDevice): Promise<void>;
   /** Why a driver has it, or why none does: a line for each driver. @throws {SoftcError} `SOFTC_DEV_GONE` for what is no device */
   explain(d: PluggedDevice): string[];
-  /** What is plugged in. */
+  /** What is plugged in, oldest first. */
   list(): PluggedDevice[];
 }
 

@@ -169,7 +169,7 @@ export interface Ifnet {
   tap(o: TapOptions): Tap;
   /**
    * Changes options, in the order name, mtu, promisc, allmulti, dispatch, xconnect. One that fails stays as it was
-   * and ends the call; those before it are changed.
+   * and ends the call; those before it are changed, without a `change` event.
    *
    * @throws {SoftcError} `SOFTC_IF_EXISTS` or `SOFTC_IF_ARGUMENT` (the name), `SOFTC_IF_MTU`, `SOFTC_DEV_CPU` or
    * `SOFTC_IF_ARGUMENT` (dispatch), `SOFTC_IF_ARGUMENT` when `xconnect` is not live in the same vnet,
