@@ -66,9 +66,9 @@ export interface Child {
 /** An instance, on CPU 0. */
 export class Device implements IfDevice {
   /** The driver's own counters, as each CPU reported them last. */
-  readonly #counted = new Map<number, Readonly<Record<string, number>>>();
+  readonly #counted: (Readonly<Record<string, number>> | undefined)[] = [];
   /** CPUs that are asked for them and have not answered: never asked twice at a time. */
-  readonly #counting = new Map<number, Promise<void>>();
+  readonly #counting: (Promise<void> | undefined)[] = [];
   /** Slots of the same cloner call, set before attach. */
   peers: { index: number; born: number }[] = [];
   /** The create that it came from. */
@@ -231,7 +231,7 @@ export class Device implements IfDevice {
   }
 
   #count(k: number): Promise<void> {
-    const asked = this.#counting.get(k);
+    const asked = this.#counting[k];
     if (asked !== undefined) return asked;
     const answer = this.#control.ask(k, MAIL.inspect, {
       a: this.index,
@@ -240,20 +240,20 @@ export class Device implements IfDevice {
     }).then((counts) => {
       // None, or 0 by mail, from a CPU where it has ended: what it counted came with its close.
       if (typeof counts === "object") this.counted(k, counts as Record<string, number>);
-    }).finally(() => this.#counting.delete(k));
-    this.#counting.set(k, answer);
+    }).finally(() => void (this.#counting[k] = undefined));
+    this.#counting[k] = answer;
     return answer;
   }
 
   /** Takes what one CPU counted so far. */
   counted(k: number, values: Readonly<Record<string, number>>): void {
-    this.#counted.set(k, values);
+    this.#counted[k] = values;
   }
 
   /** The driver's own counters, added up over CPUs. */
   get counters(): Record<string, number> {
     const sum: Record<string, number> = {};
-    for (const part of this.#counted.values()) {
+    for (const part of this.#counted.filter((c) => c !== undefined)) {
       for (const [name, n] of Object.entries(part)) sum[name] = (sum[name] ?? 0) + n;
     }
     return sum;

@@ -88,6 +88,14 @@ class Heard<R> extends Promise<R> {
   }
 }
 
+/** What is armed. */
+interface Armed {
+  readonly timers: Set<TimerEntry>;
+  readonly bells: Set<() => void>;
+  readonly watched: Set<Bell>;
+  readonly tasks: Set<Promise<unknown>>;
+}
+
 /** What one instance armed on one CPU. */
 export class Scope {
   readonly #cpu: Cpu;
@@ -95,10 +103,8 @@ export class Scope {
   readonly #callbacks: Callbacks;
   readonly #guard: Guard;
   readonly #name: string;
-  readonly #timers = new Set<TimerEntry>();
-  readonly #bells = new Set<() => void>();
-  readonly #watched = new Set<Bell>();
-  readonly #tasks = new Set<Promise<unknown>>();
+  /** Made when something is armed: most instances arm nothing. */
+  #made: Armed | undefined;
   /** Made when somebody asks for the signal: most instances never do. */
   #abort: AbortController | undefined;
   #reason: unknown;
@@ -123,7 +129,9 @@ export class Scope {
 
   /** Timers that are armed, interrupts that exist, tasks that run. */
   get size(): number {
-    return this.#timers.size + this.#bells.size + this.#watched.size + this.#tasks.size;
+    if (this.#made === undefined) return 0;
+    const { timers, bells, watched, tasks } = this.#made;
+    return timers.size + bells.size + watched.size + tasks.size;
   }
 
   /** Makes a timer. */
@@ -132,7 +140,7 @@ export class Scope {
     const cancel = (): void => {
       if (entry === undefined) return;
       entry.armed = false;
-      this.#timers.delete(entry);
+      this.#armed.timers.delete(entry);
       entry = undefined;
     };
     return {
@@ -145,12 +153,12 @@ export class Scope {
         }
         cancel();
         const e: TimerEntry = this.#cpu.timers.after(ms, () => {
-          this.#timers.delete(e);
+          this.#armed.timers.delete(e);
           if (entry === e) entry = undefined;
           this.#guard("timer", fn);
         });
         entry = e;
-        this.#timers.add(e);
+        this.#armed.timers.add(e);
       },
       cancel,
     };
@@ -167,8 +175,10 @@ export class Scope {
         throw e;
       });
     };
-    const kept: Promise<unknown> = running.then(() => {}, failed).finally(() => this.#tasks.delete(kept));
-    this.#tasks.add(kept);
+    const kept: Promise<unknown> = running.then(() => {}, failed).finally(() =>
+      this.#armed.tasks.delete(kept)
+    );
+    this.#armed.tasks.add(kept);
     // Its rejection is dealt with here: the runtime need not hear of it.
     answer.ignore();
     return answer;
@@ -182,12 +192,12 @@ export class Scope {
         try {
           fn();
         } finally {
-          this.#tasks.delete(kept);
+          this.#armed.tasks.delete(kept);
           resolve();
         }
       })
     );
-    this.#tasks.add(kept);
+    this.#armed.tasks.add(kept);
   }
 
   /** Makes an interrupt. */
@@ -196,7 +206,7 @@ export class Scope {
     const run = (): void => {
       if (!this.#closed) this.#guard("interrupt", fn);
     };
-    this.#bells.add(run);
+    this.#armed.bells.add(run);
     return {
       ring: () => {
         if (this.#closed) return;
@@ -214,7 +224,7 @@ export class Scope {
       if (!this.#closed) this.#guard("doorbell", fn);
     };
     const bell: Bell = { a, word, seen: load(a, word), fn: run };
-    this.#watched.add(bell);
+    this.#armed.watched.add(bell);
     this.#interrupts.watch(bell);
   }
 
@@ -227,18 +237,22 @@ export class Scope {
   /** {@linkcode end}, then waits for what runs. Idempotent. */
   async close(): Promise<void> {
     this.end();
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    const { tasks } = this.#armed;
+    while (tasks.size > 0) await Promise.all(tasks);
   }
 
   /** Forbids re-arming and cancels. */
   end(): void {
     this.#closed = true;
-    for (const t of this.#timers) t.armed = false;
-    this.#timers.clear();
-    for (const run of this.#bells) this.#interrupts.forget(run);
-    this.#bells.clear();
-    for (const bell of this.#watched) this.#interrupts.unwatch(bell);
-    this.#watched.clear();
+    if (this.#made !== undefined) {
+      const { timers, bells, watched } = this.#made;
+      for (const t of timers) t.armed = false;
+      timers.clear();
+      for (const run of bells) this.#interrupts.forget(run);
+      bells.clear();
+      for (const bell of watched) this.#interrupts.unwatch(bell);
+      watched.clear();
+    }
     this.#abort?.abort(this.#closing());
   }
 
@@ -249,7 +263,11 @@ export class Scope {
 
   /** Whether closing it needs no wait. */
   get idle(): boolean {
-    return this.#tasks.size === 0;
+    return this.#made === undefined || this.#made.tasks.size === 0;
+  }
+
+  get #armed(): Armed {
+    return this.#made ??= { timers: new Set(), bells: new Set(), watched: new Set(), tasks: new Set() };
   }
 
   #closing(): SoftcError {

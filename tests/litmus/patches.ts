@@ -348,7 +348,7 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "closing a scope cancels no timer",
     file: "core/device/scope.ts",
-    find: "    for (const t of this.#timers) t.armed = false;\n",
+    find: "      for (const t of timers) t.armed = false;\n",
     replace: "",
     asked: ["R25", "R27"],
   },
@@ -362,7 +362,7 @@ export const PATCHES: readonly Patch[] = [
   {
     name: "closing a scope does not wait for its tasks",
     file: "core/device/scope.ts",
-    find: "    while (this.#tasks.size > 0) await Promise.all(this.#tasks);\n",
+    find: "    while (tasks.size > 0) await Promise.all(tasks);\n",
     replace: "",
     asked: ["R27"],
   },
