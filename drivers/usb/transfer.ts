@@ -7,7 +7,7 @@
  */
 import { Dma } from "../../core/device/mod.ts";
 
-/** How a transfer ended. */
+/** How a transfer ended: done, refused by the device, gone wrong on the wire, taken back, or its device was pulled out. */
 export type TransferStatus = "ok" | "stalled" | "failed" | "cancelled" | "gone";
 
 const IDLE = 0;
@@ -45,7 +45,7 @@ export class Transfer {
     return this.#state.load(0) === PENDING;
   }
 
-  /** Claims it for a submission; false when it is under way already. */
+  /** For controllers: claims it for a submission; false when it is under way already. */
   begin(): boolean {
     if (this.#state.cas(0, IDLE, PENDING) !== IDLE && this.#state.cas(0, DONE, PENDING) !== DONE) {
       return false;
@@ -54,7 +54,7 @@ export class Transfer {
     return true;
   }
 
-  /** Ends it; false when somebody else has. */
+  /** For controllers: ends it with `actual` bytes gone over, and calls `done`; false when somebody else has. */
   end(status: TransferStatus, actual: number): boolean {
     if (this.#state.cas(0, PENDING, DONE) !== PENDING) return false;
     this.completions++;
@@ -65,7 +65,7 @@ export class Transfer {
   }
 }
 
-/** A setup packet: USB 2.0, 9.3. */
+/** A setup packet, without its wLength where nothing is read: USB 2.0, 9.3. */
 export interface Setup {
   /** bmRequestType. */
   readonly type: number;
@@ -84,7 +84,7 @@ export class UsbError extends Error {
   /** Its kind. */
   override readonly name = "UsbError";
 
-  /** Makes one. */
+  /** `what` ended with `status`. */
   constructor(readonly status: TransferStatus, what: string) {
     super(`${what}: ${status}`);
   }
@@ -94,7 +94,7 @@ export class UsbError extends Error {
 export interface UsbPort {
   /** It was pulled out: everything fails with "gone". */
   readonly gone: boolean;
-  /** A request on endpoint 0: the bytes that it read. @throws {UsbError} */
+  /** A request on endpoint 0, with the bytes that it writes: resolves with those that it read, none for one that writes. @throws {UsbError} "stalled" when the device refuses it, "gone", "failed": rejects the promise */
   control(setup: Setup, data?: Uint8Array): Promise<Uint8Array>;
   /** Gives the device a transfer. It completes once, never before this returns. @throws {UsbError} while it is under way already */
   submit(t: Transfer): void;

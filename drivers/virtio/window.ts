@@ -13,7 +13,7 @@ import { CONFIG, Features, queueLayout, STATUS } from "./spec.ts";
 import type { Transport } from "./transport.ts";
 import { Waiters } from "./waiters.ts";
 
-/** Queue pairs of a window, and entries of each queue. */
+/** Queue pairs of a window. */
 export const WINDOW_PAIRS = 4;
 /** Entries of each queue of a window. */
 export const WINDOW_ENTRIES = 256;
@@ -26,7 +26,7 @@ const SCRATCH = 256;
 
 const RINGS_AT = 640 + SCRATCH;
 
-/** Byte offsets in the window, of words unless told: the device's, the driver's, the doorbells, each on lines of their own. Upper-case members are sizes in bytes and the magic number. Where they are registers of virtio, sections are of virtio 1.3. */
+/** Byte offsets from `dev.window` on, of words unless told: the device's, the driver's, the doorbells, each on lines of their own. Upper-case members are sizes in bytes and the magic number. Where they are registers of virtio, sections are of virtio 1.3. */
 export const WINDOW = {
   /** The device's: MAGIC. */
   magic: 0,
@@ -74,7 +74,7 @@ export const WINDOW = {
   toDriver: 512,
   /** Memory of the driver's own, 256 bytes. */
   scratch: 640,
-  /** The queues, one behind the other, each laid out by `queueLayout`. */
+  /** The queues, one behind the other, each with room for 256 entries laid out by `queueLayout`. */
   rings: RINGS_AT as number,
   /** Bytes in all. */
   BYTES: (RINGS_AT + WINDOW_QUEUES * RINGS) as number,
