@@ -373,7 +373,7 @@ export interface PktgenOptions {
   readonly frame: Uint8Array;
   /** Packets per CPU, from 1 on; endless unless told. */
   readonly count?: number;
-  /** Packets per second and CPU, above 0, kept over 10 ms at most; as many as go unless told. */
+  /** Packets per second and CPU, above 0; as many as go unless told. At most 10 ms of it are made up for. */
   readonly rate?: number;
 }
 
