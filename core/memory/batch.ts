@@ -152,8 +152,10 @@ export class PacketBatch implements Batch {
     if (this.ids[i] !== -1 || i >= this.n) {
       throw new SoftcError("SOFTC_MBUF_RANGE", `Cannot give packet ${i} back to a batch`);
     }
+    const device = ownerWord(OWNER.device, this.index);
+    this.pool.check(m, device, "give back");
     this.ids[i] = m;
-    this.pool.handOver(this.ids, i, 1, ownerWord(OWNER.device, this.index), this.pool.mine);
+    this.pool.handOver(this.ids, i, 1, device, this.pool.mine);
     this.gone--;
   }
 

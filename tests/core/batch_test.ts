@@ -3,7 +3,7 @@ import { SoftcError } from "../../core/error.ts";
 import type { Arena } from "../../core/memory/arena.ts";
 import { PacketBatch } from "../../core/memory/batch.ts";
 import { BORN, DROP, ENDED, sumCpus } from "../../core/memory/counters.ts";
-import { scanLives } from "../../core/memory/mbuf.ts";
+import { type Mbuf, scanLives } from "../../core/memory/mbuf.ts";
 import { poolOf, smallArena } from "./kit.ts";
 
 function batch(n: number, debug = false): { b: PacketBatch; arena: Arena } {
@@ -47,6 +47,20 @@ Deno.test("a packet that was taken belongs to the device: the batch frees the re
   assertEquals(sumCpus(arena, ENDED.wire), 3);
   assertEquals(scanLives(arena), [{ owner: "the device of if#4", lives: 1 }]);
   assertEquals(b.pool.owner(m), 3 << 24 | 4);
+});
+
+Deno.test("untake takes back what take gave, and nothing else: a refusal leaves the batch as it was", () => {
+  const { b } = batch(3);
+  const m = b.take(1), other = b.take(2);
+  b.untake(2, other);
+  for (const wrong of [other, -1, 1e9]) {
+    assertEquals(code(() => b.untake(1, wrong as Mbuf)), "SOFTC_MBUF_NOT_OWNER");
+    assertEquals([b.len(0), b.len(1), b.len(2)], [3, 0, 3]);
+  }
+  assertEquals(code(() => b.untake(0, m)), "SOFTC_MBUF_RANGE");
+  b.untake(1, m);
+  assertEquals(first(b), [0, 1, 2]);
+  assertEquals(b.freeAll(), 3);
 });
 
 Deno.test("freeing twice ends each packet once", () => {
