@@ -82,10 +82,12 @@ export interface ExploreReport {
  * Explores the scenario that a module exports, each of its threads in a worker. A violation is reported, not thrown.
  *
  * @example
- * ```ts ignore
- * import { explore } from "@softc/softc/testing";
+ * ```ts
+ * import { driverScenarios, explore } from "@softc/softc/testing";
  *
- * const report = await explore(new URL("./scenario.ts", import.meta.url).href, { bound: 2 });
+ * // A scenario of one's own: new URL("./scenario.ts", import.meta.url).href
+ * const { url, input } = driverScenarios(import.meta.resolve("@softc/softc/drivers/null"));
+ * const report = await explore(url, { scenario: "move", input, bound: 1 });
  * if (report.violation !== undefined) throw new Error(report.violation.trace);
  * ```
  * @throws {Error} when the module exports no such scenario, it has not 1 to 4 threads, a thread does not start

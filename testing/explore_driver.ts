@@ -59,10 +59,11 @@ export function driverScenarios(
  * and while it moves. One report for each of {@linkcode DRIVER_SCENARIOS}.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { exploreDriver, formatReport } from "@softc/softc/testing";
  *
- * for (const report of await exploreDriver(new URL("./mynic.ts", import.meta.url), { bound: 1 })) {
+ * const driver = import.meta.resolve("@softc/softc/drivers/null"); // or new URL("./mynic.ts", import.meta.url)
+ * for (const report of await exploreDriver(driver, { bound: 1 })) {
  *   if (report.violation !== undefined) throw new Error(formatReport(report));
  * }
  * ```

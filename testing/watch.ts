@@ -109,11 +109,13 @@ const TICK = 10;
  * Runs a driver from its file and reloads it whenever it, or what it imports by relative paths, is saved.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { fileURLToPath } from "node:url";
  * import { watchDriver } from "@softc/softc/testing";
  *
- * const watch = await watchDriver("./mynic.ts", { onEvent: (e) => console.log(e.type) });
- * // save mynic.ts ...
+ * const path = fileURLToPath(import.meta.resolve("@softc/softc/drivers/null")); // or "./mynic.ts"
+ * const watch = await watchDriver(path, { onEvent: (e) => console.log(e.type) });
+ * // save the file ...
  * await watch.stop();
  * ```
  * @throws {SoftcError} `SOFTC_MODULE_LOAD` when there is no such file, `SOFTC_OPTION_UNKNOWN`, `SOFTC_BOOT_CPU` when the lab's kernel does not boot

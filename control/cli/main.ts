@@ -22,6 +22,13 @@ import { addWatchDriver } from "./watch_driver.ts";
  * Runs one command; resolves with its exit code: 0 done, 1 a check failed or was refused, 2 usage, 3 environment.
  * A `SoftcError` becomes text on `err` and a code; anything else that is thrown is a mistake of softc's own and rejects.
  *
+ * @example
+ * ```ts
+ * import { runCli } from "@softc/softc/control";
+ *
+ * const code = await runCli(["explain", "SOFTC_IF_GONE"], { out: console.log, err: console.error });
+ * console.log(code); // 0
+ * ```
  * @param args without the names of the runtime and the program
  * @param io the process's own output unless told
  */

@@ -64,10 +64,14 @@ export interface ControlServer {
  * Serves a kernel's API and dashboard, on loopback or a UNIX socket; resolves once it listens.
  *
  * @example
- * ```ts ignore
- * const kernel = await boot({ cpus: 2 });
+ * ```ts
+ * import { boot } from "@softc/softc";
+ * import { serveControl } from "@softc/softc/control";
+ *
+ * await using kernel = await boot({ cpus: 2 });
  * const server = await serveControl(kernel);
  * console.log(`${server.url}/#token=${server.token}`);
+ * await server.close();
  * ```
  * @throws {SoftcError} `SOFTC_API_LISTEN` when the port or the socket cannot be had
  */

@@ -254,6 +254,20 @@ function dangling(lab: Lab): { at: (string | number)[]; message: string }[] {
 /**
  * Reads a lab from its JSON; fills in what has a default. Touches no kernel.
  *
+ * @example
+ * ```ts
+ * import { boot } from "@softc/softc";
+ * import { parseLab, serveControl } from "@softc/softc/control";
+ *
+ * const lab = parseLab(`{
+ *   "vnets": { "lan": {} },
+ *   "interfaces": [{ "name": "lo0", "vnet": "lan", "cloner": "lo", "addresses": ["127.0.0.1/8"] }]
+ * }`);
+ * await using kernel = await boot({ cpus: lab.cpus ?? 1 });
+ * const server = await serveControl(kernel);
+ * console.log(await server.apply(lab));
+ * await server.close();
+ * ```
  * @param from what errors call it
  * @throws {SoftcError} `SOFTC_LAB_BAD`, naming each place
  */

@@ -38,10 +38,22 @@ const CHUNK = 1 << 16;
  * The statistics at the end of the file are the interfaces' own counters, so they count each packet once.
  *
  * @example
- * ```ts ignore
- * const file = captureTo("lab.pcapng", [epair0a, epair0b]);
- * // ... traffic ...
+ * ```ts
+ * import { boot, ifCloneCreate, ifOutput, ifunit, mAlloc } from "@softc/softc";
+ * import { captureTo, readCapture } from "@softc/softc/drivers/pcap";
+ * import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const folder = mkdtempSync(`${tmpdir()}/lab-`);
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * await nul.up();
+ * const file = captureTo(`${folder}/lab.pcapng`, [nul]);
+ * kernel.vnet0.section((s) => void ifOutput(s, ifunit(s, nul.name)!, mAlloc(s, 3, 60)));
  * await file.close();
+ * console.log(readCapture(readFileSync(`${folder}/lab.pcapng`), "lab.pcapng").frames.length); // 3
+ * rmSync(folder, { recursive: true });
  * ```
  * @throws {SoftcError} `SOFTC_PCAP_FILE` when the file cannot be made, `SOFTC_PCAP_ARGUMENT`, `SOFTC_IF_GONE`
  */

@@ -32,11 +32,13 @@ const LOOKALIKES: readonly (readonly [start: string, format: string, fix: string
  * @throws {SoftcError} `SOFTC_PCAP_BAD` with the offset where the file breaks its format.
  *
  * @example
- * ```ts ignore
- * import { readFileSync } from "node:fs";
+ * ```ts
+ * import { PcapngWriter, readCapture } from "@softc/softc/drivers/pcap";
  *
- * const { frames } = readCapture(readFileSync("linux.pcapng"), "linux.pcapng");
- * console.log(frames.length, frames[0]?.bytes.length);
+ * const w = new PcapngWriter();
+ * w.frame({ interface: w.addInterface({ name: "lo0" }), at: 0n, bytes: new Uint8Array(60) });
+ * const { frames } = readCapture(w.take(), "lo0.pcapng"); // or readFileSync("lo0.pcapng")
+ * console.log(frames.length, frames[0]?.bytes.length); // 1 60
  * ```
  */
 export function readCapture(bytes: Uint8Array, name: string): Capture {

@@ -66,11 +66,14 @@ interface Described {
  * a file is readable after each append. Little-endian, nanoseconds, as draft-ietf-opsawg-pcapng-03 has it.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { PcapngWriter } from "@softc/softc/drivers/pcap";
+ *
  * const w = new PcapngWriter();
- * const lo0 = w.addInterface({ name: "lo0", linkType: LINKTYPE_NULL });
- * w.frame({ interface: lo0, at: BigInt(Date.now()) * 1_000_000n, bytes, direction: "in" });
- * appendFileSync("lo0.pcapng", w.take());
+ * const epair0a = w.addInterface({ name: "epair0a" });
+ * const at = BigInt(Date.now()) * 1_000_000n;
+ * w.frame({ interface: epair0a, at, bytes: new Uint8Array(60), direction: "in" });
+ * console.log(w.take().length % 4); // 0: whole blocks, ready to be appended to a file
  * ```
  */
 export class PcapngWriter {

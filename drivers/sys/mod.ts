@@ -148,7 +148,26 @@ function inotifyNames(events: Uint8Array): string[] {
   return names;
 }
 
-/** Opens libc. @throws {Error} where {@linkcode sysMissing} gives a reason; what Deno throws without `--allow-ffi` */
+/**
+ * Opens libc.
+ *
+ * @example
+ * ```ts
+ * import { openSys, sysMissing } from "@softc/softc/drivers/sys";
+ *
+ * const missing = sysMissing();
+ * if (missing !== undefined) console.log(missing);
+ * else {
+ *   const sys = openSys();
+ *   const fd = sys.check("eventfd", sys.eventfd());
+ *   sys.signal(fd);
+ *   console.log(await sys.pollAsync([fd], 1000)); // 1
+ *   sys.close(fd);
+ *   sys.end();
+ * }
+ * ```
+ * @throws {Error} where {@linkcode sysMissing} gives a reason; what Deno throws without `--allow-ffi`
+ */
 export function openSys(): Sys {
   const missing = sysMissing();
   if (missing !== undefined) throw new Error(`Cannot call libc on ${missing}`);

@@ -182,6 +182,22 @@ function gone(sc: TapSoftc): void {
  * The driver: cloner `tap`, on one home CPU (Linux's Documentation/networking/tuntap.rst). Counts `nobufs` and
  * `refused`, in frames. Create throws `SOFTC_DRIVER_OPTIONS`, also when the device cannot be opened, and
  * `SOFTC_DEV_IFNET` for an MTU out of range; `SOFTC_DEV_GONE` is the fault when Linux's side goes away.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, isSoftcError } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:tap");
+ * try {
+ *   const [tap0] = await ifCloneCreate(kernel.vnet0, "tap"); // options: { device: "lab0", netns: "lab" }
+ *   await tap0.up();
+ *   console.log(String(tap0));
+ * } catch (e) {
+ *   if (!isSoftcError(e, "SOFTC_DRIVER_OPTIONS")) throw e;
+ *   console.log(e.message); // not root, for one
+ * }
+ * ```
  */
 const tap: Driver<TapOptions> = defineDriver({
   name: "tap",

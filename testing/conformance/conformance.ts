@@ -25,10 +25,13 @@ export interface ConformanceOptions {
    * For the driver of a device: makes one. Its interfaces come from plugging that in then, not from its cloner.
    *
    * @example
-   * ```ts ignore
-   * device: (_kernel, n) => {
-   *   const port = new MyPort();
-   *   return { id: { bus: "mybus", device: 7, address: `port${n}` }, resource: port, remove: () => port.close() };
+   * ```ts
+   * import { SoftNic, SoftPort, usbId } from "@softc/softc/drivers/usb";
+   * import type { DeviceMaker } from "@softc/softc/testing";
+   *
+   * const device: DeviceMaker = async (_kernel, n) => {
+   *   const port = new SoftPort(new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, n) }));
+   *   return { id: await usbId(port, `1-${n}`), resource: port };
    * };
    * ```
    */
@@ -52,10 +55,13 @@ const NAMES: Names<ConformanceOptions> = {
  * where a hook may take 1000 ms.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { conformance } from "@softc/softc/testing";
  *
- * conformance(new URL("./mynic.ts", import.meta.url), { cloner: "mynic" });
+ * // Called at the top of a test file: a test for each rule.
+ * export function nullTests(): void {
+ *   conformance(import.meta.resolve("@softc/softc/drivers/null"), { cloner: "null" });
+ * }
  * ```
  * @throws {SoftcError} `SOFTC_OPTION_UNKNOWN` for an option or a rule that there is not
  */
@@ -75,6 +81,13 @@ export function conformance(url: URL | string, o: ConformanceOptions = {}): void
  * Tries one rule on a kernel of its own; one that does not apply to the driver of a device holds. `skip` and `test`
  * are not looked at.
  *
+ * @example
+ * ```ts
+ * import { CONFORMANCE_RULES, tryRule } from "@softc/softc/testing";
+ *
+ * const rule = CONFORMANCE_RULES.find(({ id }) => id === "D03")!;
+ * await tryRule(rule, import.meta.resolve("@softc/softc/drivers/null"));
+ * ```
  * @throws {ConformanceError} naming the rule that was broken; `D01` when no driver of the module has a cloner
  */
 export async function tryRule(

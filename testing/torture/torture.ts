@@ -69,8 +69,8 @@ const ROUND = 4;
  * import { torture } from "@softc/softc/testing";
  *
  * const report = await torture({
- *   subjects: [{ url: new URL("./mynic.ts", import.meta.url), cloners: [{ cloner: "mynic" }] }],
- *   seconds: 5,
+ *   subjects: [{ url: import.meta.resolve("@softc/softc/drivers/null"), cloners: [{ cloner: "null" }] }],
+ *   seconds: 0.5,
  * });
  * console.log(report.pass, report.failures);
  * ```

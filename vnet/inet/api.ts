@@ -99,6 +99,17 @@ function inetOf(i: Ifnet): InetControl {
  * Gives an interface an address, with the route to its subnet. Resolves when it may be used. The first IPv6
  * address of an interface brings its link-local address with it (RFC 4862 5.3).
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:loopback");
+ * const [lo] = await ifCloneCreate(kernel.vnet0, "lo");
+ * await lo.up();
+ * const { prefix, state } = await inetAddress(lo, "127.0.0.1/8");
+ * console.log(prefix, state); // 127.0.0.1/8 assigned
+ * ```
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_OPTION_UNKNOWN`, `SOFTC_INET_EXISTS`, `SOFTC_INET_DUPLICATE`, `SOFTC_IF_GONE`,
  * `SOFTC_IF_STATE` when it is to be tried for duplicates and the interface is not UP, or when it is not attached
  * (on the move); `SOFTC_VNET_ARGUMENT` when its vnet is gone. All reject the promise
@@ -186,6 +197,18 @@ export interface InetRoute {
  * prefix wins; `0.0.0.0/0` and `::/0` are the default. It goes with its interface.
  *
  * @param via a router's address (`10.0.0.254`, `fe80::1%epair0a`), an interface, or `"reject"`
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, inetRoute } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * await a.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * const route = inetRoute(kernel.vnet0, "0.0.0.0/0", "10.0.0.254");
+ * console.log(route.prefix, route.gateway, route.kind); // 0.0.0.0/0 10.0.0.254 static
+ * ```
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_INET_EXISTS`, `SOFTC_INET_UNREACHABLE` when the router is on no link,
  * `SOFTC_VNET_ARGUMENT`; for an interface also `SOFTC_IF_GONE`, `SOFTC_IF_STATE`
  */
@@ -297,6 +320,18 @@ export function inetNeighbours(i: Ifnet): InetNeighbour[] {
 /**
  * Sets a neighbour's MAC address by hand: it is not asked for and does not age. Packets that waited for it leave.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, inetNeighbour, inetNeighbours } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * await a.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * inetNeighbour(a, "10.0.0.2", "02:00:00:00:00:02");
+ * console.log(inetNeighbours(a)); // 10.0.0.2, permanent
+ * ```
  * @param mac six pairs of hexadecimal digits with colons, not a group's: `02:00:00:00:00:01`
  * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_IF_GONE`, `SOFTC_IF_STATE`, `SOFTC_VNET_ARGUMENT` when its vnet is gone
  */
