@@ -274,7 +274,21 @@ export class SoftcError extends Error {
   }
 }
 
-/** True for a {@linkcode SoftcError} of any copy of the package, with the given code if one is given. */
+/**
+ * True for a {@linkcode SoftcError} of any copy of the package, with the given code if one is given.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, isSoftcError } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * try {
+ *   await ifCloneCreate(kernel.vnet0, "nothing");
+ * } catch (e) {
+ *   console.log(isSoftcError(e, "SOFTC_DRIVER_UNKNOWN")); // true
+ * }
+ * ```
+ */
 export function isSoftcError(e: unknown, code?: Code): e is SoftcError {
   return e instanceof Error && e.name === "SoftcError" &&
     (code === undefined || (e as SoftcError).code === code);

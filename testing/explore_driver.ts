@@ -37,6 +37,15 @@ const NAMES: Names<DriverExploreOptions> = {
 /**
  * The module with the scenarios of a driver, and what it is told, for `explore` and `replay`; `args` are those of a
  * command line that says the same.
+ *
+ * @example
+ * ```ts
+ * import { driverScenarios, explore } from "@softc/softc/testing";
+ *
+ * const { url, input } = driverScenarios(import.meta.resolve("@softc/softc/drivers/null"));
+ * const report = await explore(url, { scenario: "detach", input, bound: 0 });
+ * console.log(report.name); // null: detach
+ * ```
  */
 export function driverScenarios(
   driver: URL | string,

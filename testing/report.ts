@@ -10,7 +10,16 @@ function plural(n: number, what: string): string {
   return `${n.toLocaleString("en-US")} ${what}${n === 1 ? "" : "s"}`;
 }
 
-/** How far it went: `exhaustive to 2 preemptions, 2 threads, 1,742 schedules`. */
+/**
+ * How far it went: `exhaustive to 2 preemptions, 2 threads, 1,742 schedules`.
+ *
+ * @example
+ * ```ts
+ * import { coverage } from "@softc/softc/testing";
+ *
+ * console.log(coverage({ bound: 2, threads: 2, schedules: 1742, runs: 1742 }));
+ * ```
+ */
 export function coverage(r: Pick<ExploreReport, "bound" | "threads" | "schedules" | "runs">): string {
   const depth = r.bound < 0 ? "not exhaustive" : `exhaustive to ${plural(r.bound, "preemption")}`;
   return `${depth}, ${plural(r.threads, "thread")}, ${
@@ -22,6 +31,13 @@ export function coverage(r: Pick<ExploreReport, "bound" | "threads" | "schedules
  * A report in words: what was found and how far the search went, why that may say less than it seems, the
  * interleavings that were asked for, and of a violation its trace and the one line that shows it again.
  *
+ * @example
+ * ```ts
+ * import { driverScenarios, explore, formatReport } from "@softc/softc/testing";
+ *
+ * const { url, input } = driverScenarios(import.meta.resolve("@softc/softc/drivers/null"));
+ * console.log(formatReport(await explore(url, { scenario: "detach", input, bound: 0 })));
+ * ```
  * @param again the command line that shows a schedule again; the report's own unless told
  */
 export function formatReport(

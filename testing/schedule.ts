@@ -15,12 +15,31 @@ export interface Decision {
 /** Decisions in order of their points. */
 export type Schedule = readonly Decision[];
 
-/** As a string: `0.1-k.2`, numbers in base 36; `.` when nothing is decided. */
+/**
+ * As a string: `0.1-k.2`, numbers in base 36; `.` when nothing is decided.
+ *
+ * @example
+ * ```ts
+ * import { formatSchedule } from "@softc/softc/testing";
+ *
+ * console.log(formatSchedule([{ step: 36, choice: 1 }])); // 10.1
+ * ```
+ */
 export function formatSchedule(s: Schedule): string {
   return s.length === 0 ? "." : s.map((d) => `${d.step.toString(36)}.${d.choice.toString(36)}`).join("-");
 }
 
-/** Reads what {@linkcode formatSchedule} wrote. @throws {Error} when it is not a schedule */
+/**
+ * Reads what {@linkcode formatSchedule} wrote.
+ *
+ * @example
+ * ```ts
+ * import { parseSchedule } from "@softc/softc/testing";
+ *
+ * console.log(parseSchedule("10.1")); // step 36, choice 1
+ * ```
+ * @throws {Error} when it is not a schedule
+ */
 export function parseSchedule(text: string): Schedule {
   if (text === ".") return [];
   return text.split("-").map((part) => {

@@ -19,7 +19,17 @@ export interface FaultOptions {
   readonly hooks?: Readonly<Record<string, number>>;
 }
 
-/** Faults. Counts `fault_corrupted` and `fault_refused`. */
+/**
+ * Faults. Counts `fault_corrupted` and `fault_refused`.
+ *
+ * @example
+ * ```ts
+ * import nullDriver from "@softc/softc/drivers/null";
+ * import { fault, wrap } from "@softc/softc/drivers/wrap";
+ *
+ * export default wrap(nullDriver, fault({ corrupt: 0.01, hooks: { stop: 1 } }));
+ * ```
+ */
 export function fault(o: FaultOptions): Middleware {
   const { seed = 1, corrupt = 0, refuse = 0, hooks = {} } = o;
   return {

@@ -27,7 +27,17 @@ interface Late {
   readonly due: number;
 }
 
-/** An emulated link; compare tc-netem(8). Counts `netem_lost` and `netem_late`, in packets. Checks no option. */
+/**
+ * An emulated link; compare tc-netem(8). Counts `netem_lost` and `netem_late`, in packets. Checks no option.
+ *
+ * @example
+ * ```ts
+ * import nullDriver from "@softc/softc/drivers/null";
+ * import { netem, wrap } from "@softc/softc/drivers/wrap";
+ *
+ * export default wrap(nullDriver, netem({ loss: 0.01, delay: 20, seed: 7 }));
+ * ```
+ */
 export function netem(o: NetemOptions): Middleware {
   const { seed = 1, loss = 0, rate, delay = 0, limit = 1000 } = o;
   return {

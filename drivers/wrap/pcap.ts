@@ -13,7 +13,20 @@ export interface PcapSink {
   end?(): void;
 }
 
-/** Shows packets to what `open` makes on each CPU: a `PcapngWriter` of `@softc/softc/drivers/pcap` with a file, say. */
+/**
+ * Shows packets to what `open` makes on each CPU: a `PcapngWriter` of `@softc/softc/drivers/pcap` with a file, say.
+ *
+ * @example
+ * ```ts
+ * import nullDriver from "@softc/softc/drivers/null";
+ * import { pcap, wrap } from "@softc/softc/drivers/wrap";
+ *
+ * export default wrap(
+ *   nullDriver,
+ *   pcap((cpu) => ({ packet: (way, bytes, at) => console.log(cpu, way, bytes.length, at) })),
+ * );
+ * ```
+ */
 export function pcap(open: (cpu: number) => PcapSink): Middleware {
   return {
     name: "pcap",

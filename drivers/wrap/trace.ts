@@ -5,7 +5,17 @@
  */
 import type { Middleware } from "./wrap.ts";
 
-/** Logs each hook but transmit, which is counted: `trace_transmit` (calls), `trace_sent` and `trace_received` (packets). */
+/**
+ * Logs each hook but transmit, which is counted: `trace_transmit` (calls), `trace_sent` and `trace_received` (packets).
+ *
+ * @example
+ * ```ts
+ * import nullDriver from "@softc/softc/drivers/null";
+ * import { trace, wrap } from "@softc/softc/drivers/wrap";
+ *
+ * export default wrap(nullDriver, trace());
+ * ```
+ */
 export function trace(): Middleware {
   return {
     name: "trace",

@@ -168,7 +168,22 @@ export async function inetAddress(i: Ifnet, cidr: string, o: AddressOptions = {}
   return new AddressObject(inet, on, row.row!);
 }
 
-/** The addresses of an interface, IPv4 first. @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone */
+/**
+ * The addresses of an interface, IPv4 first.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, inetAddresses } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * await a.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * console.log(inetAddresses(a).map((x) => x.prefix)); // 10.0.0.1/24
+ * ```
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone
+ */
 export function inetAddresses(i: Ifnet): InetAddress[] {
   const inet = inetOf(i);
   const e = IfnetObject.entry(i)!;
@@ -285,7 +300,22 @@ function routeObject(own: VnetInet, r: VnetInet["routes"][number]): InetRoute {
   };
 }
 
-/** Every route of a vnet: IPv4 first, then the longest prefix first. @throws {SoftcError} `SOFTC_VNET_ARGUMENT` */
+/**
+ * Every route of a vnet: IPv4 first, then the longest prefix first.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, inetRoutes } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * await a.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * for (const r of inetRoutes(kernel.vnet0)) console.log(r.prefix, r.kind, r.ifnet);
+ * ```
+ * @throws {SoftcError} `SOFTC_VNET_ARGUMENT`
+ */
 export function inetRoutes(v: Vnet): InetRoute[] {
   const own = VnetInet.of(v);
   return [...own.routes].sort((x, y) => x.family - y.family || y.plen - x.plen).map((r) =>
@@ -303,7 +333,23 @@ export interface InetNeighbour {
   readonly state: NeighbourState;
 }
 
-/** The neighbours that an interface knows, of both families: ARP (RFC 826) and ND (RFC 4861). @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone */
+/**
+ * The neighbours that an interface knows, of both families: ARP (RFC 826) and ND (RFC 4861).
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, inetAddress, inetNeighbour, inetNeighbours } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a] = await ifCloneCreate(kernel.vnet0, "epair");
+ * await a.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * inetNeighbour(a, "10.0.0.2", "02:00:00:00:00:02");
+ * console.log(inetNeighbours(a).map((n) => n.mac)); // 02:00:00:00:00:02
+ * ```
+ * @throws {SoftcError} `SOFTC_INET_ARGUMENT`, `SOFTC_VNET_ARGUMENT` when its vnet is gone
+ */
 export function inetNeighbours(i: Ifnet): InetNeighbour[] {
   const inet = inetOf(i);
   const e = IfnetObject.entry(i)!;
@@ -357,7 +403,19 @@ export function inetNeighbour(i: Ifnet, address: string, mac: string): void {
   });
 }
 
-/** Switches whether a vnet forwards packets: it is a router. Both families unless one is named. @throws {SoftcError} `SOFTC_VNET_ARGUMENT` */
+/**
+ * Switches whether a vnet forwards packets: it is a router. Both families unless one is named.
+ *
+ * @example
+ * ```ts
+ * import { boot, inetForwarding, vnetCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * const router = await vnetCreate(kernel.vnet0, "router");
+ * inetForwarding(router, true);
+ * ```
+ * @throws {SoftcError} `SOFTC_VNET_ARGUMENT`
+ */
 export function inetForwarding(v: Vnet, on: boolean, family?: 4 | 6): void {
   const own = VnetInet.of(v);
   if (family !== 6) own.setForwarding(AF.inet, on);
