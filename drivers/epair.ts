@@ -35,6 +35,21 @@ const options: StandardSchema<EpairOptions> = {
 /**
  * The driver: cloner `epair`, as epair(4). Runs on every CPU. Create throws `SOFTC_DRIVER_OPTIONS` for a bad
  * `dispatch`, `SOFTC_DEV_IFNET` for a CPU that the kernel has not.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifVmove, inetAddress, ping, vnetCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:epair");
+ * const [a, b] = await ifCloneCreate(kernel.vnet0, "epair");
+ * const moved = await ifVmove(b!, await vnetCreate(kernel.vnet0, "far"));
+ * await a.up();
+ * await moved.ifnet.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * await inetAddress(moved.ifnet, "10.0.0.2/24");
+ * console.log((await ping(kernel.vnet0, "10.0.0.2", { count: 1 })).received); // 1
+ * ```
  */
 const epair: Driver<EpairOptions> = defineDriver({
   name: "epair",

@@ -5,7 +5,19 @@
  */
 import { defineDriver, type Driver } from "../core/device/mod.ts";
 
-/** The driver: cloner `null`. Runs on every CPU. MTU 1500 bytes, no options. */
+/**
+ * The driver: cloner `null`. Runs on every CPU. MTU 1500 bytes, no options.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * console.log(nul.name); // null0
+ * ```
+ */
 const nullDriver: Driver<undefined> = defineDriver({
   name: "null",
   api: 1,

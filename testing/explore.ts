@@ -105,6 +105,13 @@ export async function explore(url: string, o: ExploreOptions = {}): Promise<Expl
 /**
  * Runs one schedule again, with its trace.
  *
+ * @example
+ * ```ts
+ * import { driverScenarios, replay } from "@softc/softc/testing";
+ *
+ * const { url, input } = driverScenarios(import.meta.resolve("@softc/softc/drivers/null"));
+ * console.log((await replay(url, ".", { scenario: "detach", input })).trace);
+ * ```
  * @param schedule as {@linkcode Violation.schedule} says it
  * @throws {Error} when it is not a schedule or has more than 4096 decisions, and as {@linkcode explore}
  */

@@ -21,7 +21,16 @@ export function partialCsum(start: number, offset: number): number {
   return start << 16 | offset;
 }
 
-/** Whether the word says that a checksum is partial. */
+/**
+ * Whether the word says that a checksum is partial.
+ *
+ * @example
+ * ```ts
+ * import { CSUM, isPartial, partialCsum } from "@softc/softc/driver";
+ *
+ * console.log(isPartial(partialCsum(34, 16)), isPartial(CSUM.valid)); // true false
+ * ```
+ */
 export function isPartial(csum: number): boolean {
   return csum > 0xffff;
 }

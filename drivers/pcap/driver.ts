@@ -103,6 +103,28 @@ function withoutFcs(bytes: Uint8Array, originalLength: number, fcsLength: number
  * end plays again. Counts `replayed`, `passes`, `toobig` (longer than a packet can be) and `cut` (replayed as
  * far as they were recorded). Create throws `SOFTC_DRIVER_OPTIONS`, `SOFTC_PCAP_FILE` (it cannot be read),
  * `SOFTC_PCAP_BAD` (it breaks its format), `SOFTC_PCAP_ARGUMENT` (no such interface, or not Ethernet).
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate } from "@softc/softc";
+ * import { PcapngWriter } from "@softc/softc/drivers/pcap";
+ * import { eventually } from "@softc/softc/testing";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const folder = mkdtempSync(`${tmpdir()}/replay-`);
+ * const w = new PcapngWriter();
+ * w.frame({ interface: w.addInterface({ name: "eth0" }), at: 0n, bytes: new Uint8Array(60) });
+ * writeFileSync(`${folder}/one.pcapng`, w.take());
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:pcap");
+ * const options = { file: `${folder}/one.pcapng`, speed: "full" };
+ * const [replay] = await ifCloneCreate(kernel.vnet0, "pcap", { options });
+ * await replay.up();
+ * await eventually("its frame came in", () => replay.counters.ipackets === 1);
+ * rmSync(folder, { recursive: true });
+ * ```
  */
 const pcap: Driver<PcapOptions> = defineDriver({
   name: "pcap",

@@ -94,7 +94,16 @@ export class SysError extends Error {
   }
 }
 
-/** Why libc cannot be called here; `undefined` when it can. */
+/**
+ * Why libc cannot be called here; `undefined` when it can.
+ *
+ * @example
+ * ```ts
+ * import { sysMissing } from "@softc/softc/drivers/sys";
+ *
+ * console.log(sysMissing() ?? "libc can be called");
+ * ```
+ */
 export function sysMissing(): string | undefined {
   if (typeof Deno === "undefined") return "no foreign function interface: it needs Deno";
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {

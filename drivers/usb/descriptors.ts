@@ -202,7 +202,16 @@ function complete(c: Configuration, kind: "ecm" | "ncm", control: Alternate): Cd
   return `no setting of data interface ${union[4]} has both bulk endpoints`;
 }
 
-/** The text of a string descriptor (USB 2.0, 9.6.7); undefined when it is none. */
+/**
+ * The text of a string descriptor (USB 2.0, 9.6.7); undefined when it is none.
+ *
+ * @example
+ * ```ts
+ * import { parseString, USB } from "@softc/softc/drivers/usb";
+ *
+ * console.log(parseString(Uint8Array.of(6, USB.STRING, 0x68, 0, 0x69, 0))); // hi
+ * ```
+ */
 export function parseString(d: Uint8Array): string | undefined {
   const len = Math.min(d[0] ?? 0, d.length);
   if (len < 2 || d[1] !== USB.STRING) return undefined;

@@ -30,6 +30,21 @@ export type { NicOptions } from "./nic.ts";
 export { Transfer, UsbError } from "./transfer.ts";
 export type { Setup, TransferStatus, UsbPort } from "./transfer.ts";
 
-/** The module: driver `cdc`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`, a request that fails there with a `UsbError`. */
+/**
+ * The module: driver `cdc`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`, a request that fails there with a `UsbError`.
+ *
+ * @example
+ * ```ts
+ * import { boot } from "@softc/softc";
+ * import { SoftNic, SoftPort, usbId } from "@softc/softc/drivers/usb";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:usb");
+ * const nic = new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, 1) });
+ * const port = new SoftPort(nic);
+ * const device = await kernel.devices.plug(await usbId(port, "1-1"), { resource: port });
+ * console.log(device.state, device.ifnets[0]?.name); // attached ue0
+ * ```
+ */
 const usb: ModuleDef = defineModule({ name: "usb", api: 1, drivers: [cdc] });
 export default usb;

@@ -31,6 +31,21 @@ export type { VhostOptions } from "./vhost.ts";
 export { Waiters } from "./waiters.ts";
 export { WINDOW, WindowTransport } from "./window.ts";
 
-/** The module: drivers `virtio-net`, `virtio-net-mq` and `vhost`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`. */
+/**
+ * The module: drivers `virtio-net`, `virtio-net-mq` and `vhost`. What cannot be driven is refused in attach with `SOFTC_DEV_GONE`.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:virtio");
+ * const [vhost] = await ifCloneCreate(kernel.vnet0, "vhost");
+ * await vhost.up();
+ * const id = { bus: "virtio", device: 1, address: vhost.name };
+ * const device = await kernel.devices.plug(id, { parent: vhost });
+ * console.log(device.state, device.ifnets[0]?.name); // attached vtnet0
+ * ```
+ */
 const virtio: ModuleDef = defineModule({ name: "virtio", api: 1, drivers: [virtioNet, virtioNetMq, vhost] });
 export default virtio;

@@ -140,7 +140,24 @@ class End {
   }
 }
 
-/** The driver: cloner `link`; compare tc-netem(8). Counts `lost`, in packets; they drop as `netem`. Create throws `SOFTC_DRIVER_OPTIONS`. */
+/**
+ * The driver: cloner `link`; compare tc-netem(8). Counts `lost`, in packets; they drop as `netem`. Create throws `SOFTC_DRIVER_OPTIONS`.
+ *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifVmove, inetAddress, ping, vnetCreate } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:link");
+ * const [a, b] = await ifCloneCreate(kernel.vnet0, "link", { options: { delay: 5, rate: 1000 } });
+ * const moved = await ifVmove(b!, await vnetCreate(kernel.vnet0, "far"));
+ * await a.up();
+ * await moved.ifnet.up();
+ * await inetAddress(a, "10.0.0.1/24");
+ * await inetAddress(moved.ifnet, "10.0.0.2/24");
+ * console.log((await ping(kernel.vnet0, "10.0.0.2", { count: 1 })).received); // 1
+ * ```
+ */
 const link: Driver<LinkOptions> = defineDriver({
   name: "link",
   api: 1,
