@@ -16,7 +16,17 @@ export const CSUM = {
   valid: 1,
 } as const;
 
-/** The word of a partial checksum: it covers the frame from byte `start`, 14 or more, and lies `offset` bytes behind that (csum_start and csum_offset of virtio 1.3, 5.1.6). */
+/**
+ * The word of a partial checksum: it covers the frame from byte `start`, 14 or more, and lies `offset` bytes behind that (csum_start and csum_offset of virtio 1.3, 5.1.6).
+ *
+ * @example
+ * ```ts
+ * import { isPartial, partialCsum } from "@softc/softc/driver";
+ *
+ * const udp = partialCsum(14 + 20, 6); // behind Ethernet and IPv4, csum of UDP
+ * console.log(isPartial(udp)); // true
+ * ```
+ */
 export function partialCsum(start: number, offset: number): number {
   return start << 16 | offset;
 }

@@ -135,6 +135,16 @@ export function resetRefs(a: Int32Array, word: number): void {
  * Releases a reference, in or outside a section. The last one lets a slot be freed that waits for it. FreeBSD's
  * `if_rele`.
  *
+ * @example
+ * ```ts
+ * import { boot, ifCloneCreate, ifnetByIndexRef, ifRele } from "@softc/softc";
+ *
+ * await using kernel = await boot();
+ * await kernel.modules.load("softc:null");
+ * const [nul] = await ifCloneCreate(kernel.vnet0, "null");
+ * const ref = kernel.vnet0.section((s) => ifnetByIndexRef(s, nul.index, "the example"));
+ * if (ref !== undefined) ifRele(ref); // now its slot can be freed
+ * ```
  * @throws {SoftcError} `SOFTC_IF_REF` when it was released before, or is none
  */
 export function ifRele(ref: IfRef): void {

@@ -21,7 +21,17 @@ export interface UsbFunction {
   out(address: number, bytes: Uint8Array): boolean | "stall";
 }
 
-/** A port with a software device on it: an in-process {@linkcode UsbPort}. */
+/**
+ * A port with a software device on it: an in-process {@linkcode UsbPort}.
+ *
+ * @example
+ * ```ts
+ * import { SoftNic, SoftPort } from "@softc/softc/drivers/usb";
+ *
+ * const port = new SoftPort(new SoftNic({ kind: "ecm", mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }));
+ * console.log(port.inFlight); // 0: no driver yet
+ * ```
+ */
 export class SoftPort implements UsbPort {
   gone = false;
   /** Nothing happens by itself: `step` does. */

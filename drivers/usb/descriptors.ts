@@ -220,7 +220,16 @@ export function parseString(d: Uint8Array): string | undefined {
   return text;
 }
 
-/** The 6 bytes of a MAC address from twelve hexadecimal digits (ECM 1.2, 5.4: iMACAddress); undefined when it is none, zero, or a multicast one. */
+/**
+ * The 6 bytes of a MAC address from twelve hexadecimal digits (ECM 1.2, 5.4: iMACAddress); undefined when it is none, zero, or a multicast one.
+ *
+ * @example
+ * ```ts
+ * import { parseMac } from "@softc/softc/drivers/usb";
+ *
+ * console.log(parseMac("020000000001"), parseMac("no MAC")); // 6 bytes, undefined
+ * ```
+ */
 export function parseMac(text: string | undefined): Uint8Array | undefined {
   if (text === undefined || !/^[0-9a-fA-F]{12}$/.test(text)) return undefined;
   const mac = Uint8Array.from({ length: 6 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));

@@ -27,7 +27,17 @@ const BULK_OUT = 0x03;
 const BLOCK = 16384;
 const PACKET = 512;
 
-/** The adapter: plug it into a {@linkcode SoftPort}. */
+/**
+ * The adapter: plug it into a {@linkcode SoftPort}.
+ *
+ * @example
+ * ```ts
+ * import { SoftNic } from "@softc/softc/drivers/usb";
+ *
+ * const nic = new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, 1) });
+ * console.log(nic.send(new Uint8Array(60)), nic.dropped); // false 1: no driver has opened it
+ * ```
+ */
 export class SoftNic implements UsbFunction {
   wake: (address: number) => void = () => {};
   /** Where frames from the host go: the other end of the cable. */
