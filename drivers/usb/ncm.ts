@@ -85,7 +85,19 @@ export interface BlockLimits {
   readonly frames: number;
 }
 
-/** Reads the 28 bytes of NTB parameters (CDC NCM 1.0, 6.2.1), blocks of at most `most` bytes; undefined when they are none, without 16-bit blocks, or with blocks under 2048 bytes. */
+/**
+ * Reads the 28 bytes of NTB parameters (CDC NCM 1.0, 6.2.1), blocks of at most `most` bytes; undefined when they are none, without 16-bit blocks, or with blocks under 2048 bytes.
+ *
+ * @example
+ * ```ts
+ * import { parseLimits, SoftNic, SoftPort, USB } from "@softc/softc/drivers/usb";
+ *
+ * const port = new SoftPort(new SoftNic({ kind: "ncm", mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }));
+ * await port.control({ type: 0, request: USB.SET_CONFIGURATION, value: 1, index: 0 });
+ * const wanted = { type: 0xa1, request: USB.GET_NTB_PARAMETERS, value: 0, index: 0, length: 28 };
+ * console.log(parseLimits(await port.control(wanted), 16384));
+ * ```
+ */
 export function parseLimits(b: Uint8Array, most: number): BlockLimits | undefined {
   if (b.length < 28 || u16(b, 0) < 28 || (u16(b, 2) & 1) === 0) return undefined;
   const power = (n: number, least: number): number =>

@@ -14,7 +14,18 @@ const IDLE = 0;
 const PENDING = 1;
 const DONE = 2;
 
-/** One transfer, used again and again. From `submit` until `done` is called, its buffer is the device's. */
+/**
+ * One transfer, used again and again. From `submit` until `done` is called, its buffer is the device's.
+ *
+ * @example
+ * ```ts
+ * import { Transfer } from "@softc/softc/drivers/usb";
+ *
+ * const t = new Transfer(0x81, 512, ({ status, actual }) => console.log(status, actual)); // ok 60
+ * t.begin(); // the controller's side
+ * t.end("ok", 60);
+ * ```
+ */
 export class Transfer {
   /** Bytes to send, or room to receive. */
   readonly buffer: Uint8Array;

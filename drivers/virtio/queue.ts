@@ -34,7 +34,30 @@ export interface Segment {
   readonly write: boolean;
 }
 
-/** The driver's side of a split virtqueue. Cookies are the caller's names of buffers; each comes back once, by `take` or `drain`. */
+/**
+ * The driver's side of a split virtqueue. Cookies are the caller's names of buffers; each comes back once, by `take` or `drain`.
+ *
+ * @example Both sides, in one memory
+ * ```ts
+ * import { Dma } from "@softc/softc/driver";
+ * import { DeviceQueue, queueLayout, Virtqueue } from "@softc/softc/drivers/virtio";
+ *
+ * const dma = new Dma(new SharedArrayBuffer(65536));
+ * const { desc, avail, used } = queueLayout(16);
+ * const driver = new Virtqueue(dma, 16, desc, avail, used, { eventIdx: false });
+ * const device = new DeviceQueue(dma, 16, desc, avail, used, {
+ *   eventIdx: false,
+ *   indirect: false,
+ *   valid: (at, len) => at + len <= dma.size,
+ *   mistake: console.error,
+ * });
+ * driver.add(4096, 60, false, 7); // 60 bytes to the device, cookie 7
+ * driver.publish();
+ * device.complete(device.next(), 0);
+ * device.publish();
+ * console.log(driver.take()); // 7
+ * ```
+ */
 export class Virtqueue {
   /** Descriptors that are free. */
   free: number;

@@ -5,7 +5,19 @@ import { clearTimeout, setTimeout } from "node:timers";
 const FIRST = 4;
 const LONGEST = 1024;
 
-/** Those who wait for one doorbell. */
+/**
+ * Those who wait for one doorbell.
+ *
+ * @example
+ * ```ts
+ * import { Waiters } from "@softc/softc/drivers/virtio";
+ *
+ * const doorbell = new Waiters();
+ * const rung = doorbell.wait();
+ * doorbell.wake();
+ * await rung;
+ * ```
+ */
 export class Waiters {
   #waiting: (() => void)[] = [];
   #patience = FIRST;
