@@ -82,7 +82,28 @@ export const WINDOW = {
   MAGIC: 0x74726976,
 } as const;
 
-/** The driver's end of a window, on one CPU. */
+/**
+ * The driver's end of a window, on one CPU.
+ *
+ * @example In the driver of a device that is plugged in with a `vhost` interface as its parent
+ * ```ts
+ * import { defineDriver } from "@softc/softc/driver";
+ * import { WindowTransport } from "@softc/softc/drivers/virtio";
+ *
+ * export default defineDriver({
+ *   name: "peek",
+ *   api: 1,
+ *   match: [{ bus: "virtio", device: 1 }],
+ *   attach(dev) {
+ *     const t = new WindowTransport(dev);
+ *     dev.log.info(t.gone ? "gone" : "there");
+ *     dev.ifnet({ type: "ether" });
+ *     return { t };
+ *   },
+ *   transmit: (_sc, batch) => batch.freeAll(),
+ * });
+ * ```
+ */
 export class WindowTransport implements Transport {
   readonly dma: Dma;
   readonly bounce = false;

@@ -24,7 +24,6 @@ const WITHOUT: Readonly<Record<string, readonly string[]>> = {
     "findFunction",
     "readBlock",
   ],
-  "not written yet: its other end is a process": ["WindowTransport"],
 };
 
 interface Declaration {
