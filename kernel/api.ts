@@ -409,8 +409,14 @@ const GENERATE: Names<PktgenOptions> = {
  */
 export async function pktgen(o: PktgenOptions): Promise<Pktgen> {
   const k = kernelOf(o.vnet);
-  const { e } = own(o.ifnet, "send through");
+  const { k: owner, e } = own(o.ifnet, "send through");
   checkNames("send", o, GENERATE);
+  if (owner !== k) {
+    throw new SoftcError("SOFTC_IF_ARGUMENT", `Cannot send through ${e.name}`, {
+      state: "an interface of another kernel",
+      wanted: "one of the vnet's",
+    });
+  }
   const batch = o.batch ?? 32;
   const cpus = o.cpus ?? k.control.everyCpu;
   if (!(Number.isInteger(batch) && batch >= 1 && batch <= 256)) {

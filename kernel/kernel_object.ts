@@ -241,6 +241,7 @@ export class KernelObject implements Kernel {
 
   subscribe(o: { after?: number; vnet?: Vnet } = {}): Subscription {
     this.assertUp();
+    checkNames("subscribe", o, { after: true, vnet: true });
     const accept = (e: KernelEvent): boolean => o.vnet === undefined || e.vnet === o.vnet.name;
     return this.events.subscribe(o.after, accept);
   }
@@ -283,6 +284,11 @@ export class KernelObject implements Kernel {
   }
 
   shutdown(o: { deadline?: number } = {}): Promise<ShutdownReport> {
+    try {
+      checkNames("shut down", o, { deadline: true });
+    } catch (e) {
+      return Promise.reject(e);
+    }
     return this.#down ??= this.#shutdown((o.deadline ?? 0) > 0 ? o.deadline! : 30_000);
   }
 
@@ -350,7 +356,7 @@ export class KernelObject implements Kernel {
 
   /** What a CPU reports without being asked. */
   #report(r: Report, k: number): void {
-    if (r.kind === "log") return this.options.onLog?.(r.label);
+    if (r.kind === "log") return this.#log(r.label);
     const e = r.index === undefined ? undefined : this.ifs.entries[r.index];
     const own = e !== undefined && e.born === r.born ? e : undefined;
     if (r.kind === "panic") return this.#fault(`CPU ${k}: ${r.label}`, revive(r.error!));
@@ -362,7 +368,7 @@ export class KernelObject implements Kernel {
       { cause },
     );
     this.events.emit("fault", name, { detail: fault.message });
-    this.options.onFault?.(fault);
+    this.#tell(fault);
     if (own !== undefined && this.wrap(own).state === "attaching") own.fault = fault;
     // The instance goes, the kernel stays.
     if (own !== undefined && ["attached", "moving"].includes(this.wrap(own).state)) {
@@ -374,7 +380,7 @@ export class KernelObject implements Kernel {
   async #startHost(url: string, o: HostOptions): Promise<DriverHost> {
     const tell = (e: SoftcError, name: string): void => {
       this.events.emit("fault", name, { detail: e.message });
-      this.options.onFault?.(e);
+      this.#tell(e);
     };
     const host = await DriverHost.start(url, o, {
       number: this.#nextHost++,
@@ -400,8 +406,27 @@ export class KernelObject implements Kernel {
 
   #threw(what: string, cause: unknown): SoftcError {
     const e = new SoftcError("SOFTC_DRIVER_THREW", `${what} threw: ${(cause as Error).message}`, { cause });
-    this.options.onFault?.(e);
+    this.#tell(e);
     return e;
+  }
+
+  /** What the user's listener throws is its own: whoever tells it is in the middle of an operation. */
+  #tell(e: SoftcError): void {
+    try {
+      this.options.onFault?.(e);
+    } catch (cause) {
+      this.events.emit("fault", "onFault", {
+        detail: `onFault threw: ${(cause as Error)?.message ?? cause}`,
+      });
+    }
+  }
+
+  #log(line: string): void {
+    try {
+      this.options.onLog?.(line);
+    } catch (cause) {
+      this.events.emit("fault", "onLog", { detail: `onLog threw: ${(cause as Error)?.message ?? cause}` });
+    }
   }
 
   /** A CPU that dies stops the kernel: its ledger and open sections are reported. */
@@ -416,7 +441,7 @@ export class KernelObject implements Kernel {
     this.#ended = true;
     this.#died ??= e;
     this.control.end(e);
-    this.options.onFault?.(e);
+    this.#tell(e);
     void this.#stopCpus();
   }
 

@@ -5,11 +5,11 @@ import { MAGAZINE } from "../core/memory/arena.ts";
 import { checkNames, type Names } from "../core/options.ts";
 import { MAX_IFNETS } from "../core/net/handle.ts";
 
-/** How a kernel is booted. `onFault` and `onLog` are called on CPU 0, sync, maybe inside a hook or section: they may not throw, and begin no structural operation in that turn. */
+/** How a kernel is booted. `onFault` and `onLog` are called on CPU 0, sync, maybe inside a hook or section: they begin no structural operation in that turn; what they throw becomes a `fault` event. */
 export interface BootOptions {
   /** CPUs: threads of the kernel, 1 to 16; 1 unless told. CPU 0 is the calling thread, the others are workers. */
   readonly cpus?: number;
-  /** Bytes of the arena, 1 MiB to 2 GiB, all of it taken at boot; 64 MiB unless told. Above 512 MiB tell `mbufs` too. */
+  /** Bytes of the arena, 1 MiB to 2 GiB, all of it taken at boot; 64 MiB unless told. */
   readonly arena?: number;
   /** Slots for interfaces, 2 to 65,536, the first of which is nobody's; one per 8 KiB of arena, but 64 to 8192, unless told. */
   readonly ifnets?: number;
@@ -60,8 +60,13 @@ export function arenaConfig(o: BootOptions): ArenaConfig {
   }
   const cpus = whole("cpus", o.cpus ?? 1, 1, 16);
   const bytes = whole("arena", o.arena ?? 64 * 2 ** 20, 2 ** 20, 2 ** 31);
-  const ifnets = whole("ifnets", o.ifnets ?? Math.max(64, Math.min(8192, bytes >> 13)), 2, MAX_IFNETS);
-  const mbufs = whole("mbufs", o.mbufs ?? bytes >> 12, MAGAZINE, 2 ** 17);
+  const ifnets = whole(
+    "ifnets",
+    o.ifnets ?? Math.max(64, Math.min(8192, Math.floor(bytes / 2 ** 13))),
+    2,
+    MAX_IFNETS,
+  );
+  const mbufs = whole("mbufs", o.mbufs ?? Math.min(2 ** 17, Math.floor(bytes / 2 ** 12)), MAGAZINE, 2 ** 17);
   whole("hookDeadline", o.hookDeadline ?? 5000, 1, 2 ** 31);
   return {
     bytes,

@@ -15,7 +15,8 @@ import {
   vnetCreate,
 } from "../../mod.ts";
 import { assertNoLeaks, poll, workerThreads } from "../helpers/leaks.ts";
-import { frames, send, udpFrame, until, untilAsync, withCleanKernel } from "./kit.ts";
+import { frames, send, udpFrame, until, untilAsync, withCleanKernel, withKernel } from "./kit.ts";
+import { arenaConfig } from "../../kernel/options.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -62,6 +63,50 @@ Deno.test("options out of range are refused before anything is made, each by nam
         "a whole number",
       ]);
     }
+  });
+});
+
+Deno.test("every size of the arena that is allowed brings its own numbers of interfaces and mbufs", () => {
+  const sizes = (arena: number) => {
+    const { ifnets, mbufs } = arenaConfig({ arena });
+    return [ifnets, mbufs];
+  };
+  assertEquals(sizes(2 ** 20), [128, 256]);
+  assertEquals(sizes(2 ** 26), [8192, 16384]);
+  assertEquals(sizes(2 ** 30), [8192, 131072]);
+  assertEquals(sizes(2 ** 31), [8192, 131072]);
+});
+
+Deno.test("what onFault throws is its own: a fault event says so, and what was under way goes on", async () => {
+  await withKernel({
+    onFault: () => {
+      throw new Error("mine");
+    },
+  }, async ({ k }) => {
+    const events = k.subscribe();
+    epochCall(k, () => {
+      throw new Error("the callback's");
+    });
+    await epochDrain(k);
+    for await (const e of events) {
+      if (e.type !== "fault" || e.name !== "onFault") continue;
+      assertEquals(e.detail, "onFault threw: mine");
+      break;
+    }
+  });
+});
+
+Deno.test("a stream through another kernel's interface is refused", async () => {
+  await withCleanKernel({}, async ({ k }) => {
+    await withCleanKernel({}, async ({ k: other }) => {
+      await other.modules.load("softc:null");
+      const [ifnet] = await ifCloneCreate(other.vnet0, "null");
+      const e = await assertRejects(
+        () => pktgen({ vnet: k.vnet0, ifnet, frame: new Uint8Array(64) }),
+        SoftcError,
+      );
+      assertEquals([e.code, e.state], ["SOFTC_IF_ARGUMENT", "an interface of another kernel"]);
+    });
   });
 });
 
