@@ -76,7 +76,11 @@ test("it shows the system live: interfaces, wires, rates, queues, drops, books, 
   assertMatch(await row("left:wana").locator(".drops").innerText(), /^\d/);
   for (const id of ["rates", "queues", "drops"]) await page.locator(`#${id}-chart canvas`).waitFor();
   assertMatch((await page.locator("#rates-chart").getAttribute("aria-label"))!, /left:wirea [\d.]+ M/);
-  assertMatch((await page.locator("#queues-chart").getAttribute("aria-label"))!, /left:wana 5\d\d/);
+  // Full, but for the eighth whose room is given back at once (ring.ts, 5).
+  assertMatch(
+    (await page.locator("#queues-chart").getAttribute("aria-label"))!,
+    /left:wana (4[4-9]|5[01])\d/,
+  );
   assertMatch((await page.locator("#drops-chart").getAttribute("aria-label"))!, /left:wana \d/);
   await page.locator("#wires path.emulated").first().waitFor();
   assertStringIncludes((await row("left:wana").getAttribute("aria-label"))!, "wired to right:wanb");
