@@ -205,7 +205,7 @@ export interface CommonDef<SC, O, F extends Fields> {
   readonly instances?: number;
   /** Devices that it may drive. */
   readonly match?: readonly Match[];
-  /** Entries of each output queue (a power of two, 2 to 65536); 512 unless told. */
+  /** Entries of each output queue (a power of two, 2 to 65536); 512 unless told. Under load it may have an eighth less: room comes back in eighths. */
   readonly queueLength?: number;
   /** CPU 0, no section, sync, no side effect: above 0 no, 0 and below a bid, highest wins. */
   probe?(id: DeviceId): number;
